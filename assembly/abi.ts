@@ -1,0 +1,442 @@
+/**
+ * Every number that a host must know: the words of the boundary between the core and its host.
+ *
+ * Plain enums, compiled by asc into the core and by tsc into the host, so there is nothing to
+ * generate. Values are frozen: append, never renumber. The core exports them too, and `host/core.ts`
+ * compares every one at load, so a host never drives a core of another vocabulary.
+ *
+ * Words: a *command* is what the application asks; a *call* is a system call that the core wants
+ * made; a *completion* is its result (`>= 0`, or `-errno`); an *event* is what the core tells the
+ * application; a *ticket* ties a completion to its call; an *instance* is one attach of one device
+ * (devnum and diskseq).
+ */
+
+/** Numbers that size the boundary. Bytes unless said otherwise. */
+export enum Limit {
+  AbiVersion = 1,
+  /** Operations that may run at once, at most; the host chooses how many at start. */
+  OperationsMax = 64,
+  /** Partitions of one table, at most: a disk has 256 minors and one is the disk itself. */
+  PartitionsMax = 255,
+  /** One operation's buffer: argument structs, sysfs records, pieces of a partition table. */
+  BufferBytes = 8192,
+  /** Command in, one record: words of 8 bytes (see `CommandWord`), then the reference. */
+  InboxBytes = 256,
+  /** Call, event or partition out, one record: words of 8 bytes. */
+  OutboxBytes = 256,
+  /** `lo_file_name` without its NUL (include/uapi/linux/loop.h, LO_NAME_SIZE 64). */
+  ReferenceBytesMax = 63,
+  /** Message and place of a panic, as UTF-8 text. */
+  PanicBytes = 256,
+  /** Tries of one attach before it gives up, whatever the deadline (systemd's and losetup's 64). */
+  TriesMax = 64,
+}
+
+/** What the application asks of the core. */
+export enum Command {
+  None = 0,
+  /** Attach an image to a loop device, with its partitions. */
+  Attach = 1,
+  /** Detach one instance. */
+  Detach = 2,
+  /** Decode the image's partition table, attach nothing. */
+  Probe = 3,
+  /** Give up an operation: everything taken is given back, then it fails as aborted. */
+  Abort = 4,
+}
+
+/** Words of a command in the inbox, 8 bytes each, little-endian; unused ones are 0. */
+export enum CommandWord {
+  Command = 0,
+  /** `CommandFlag` bits. */
+  Flags = 1,
+  /** Nanoseconds until the operation times out; 0: never. */
+  TimeoutNs = 2,
+  /** Attach, Probe: first byte of the image that the device shows. */
+  Offset = 3,
+  /** Attach, Probe: bytes that the device shows; 0: to the end. */
+  SizeLimit = 4,
+  /** Attach, Probe: logical block size; 0: found in the image's GPT, else 512. */
+  SectorSize = 5,
+  /** Attach: `Partscan`. */
+  Partscan = 6,
+  /** Attach: loop number to use, -1 for any. Detach: loop number. Abort: operation. */
+  Number = 7,
+  /** Attach, Probe: the caller's descriptor of the image, -1 when the host has a path.
+   *  Detach: an open read-only descriptor of the device, -1 to open it. */
+  Descriptor = 8,
+  /** Detach: diskseq of the instance, 0 when unknown. */
+  Diskseq = 9,
+  /** Detach: st_dev and st_ino of the backing file, 0 when unknown. */
+  BackingDevice = 10,
+  BackingInode = 11,
+  /** Attach: bytes of the reference, which follows the words. */
+  ReferenceBytes = 12,
+  Reference = 13,
+}
+
+/** Flag bits of a command. */
+export enum CommandFlag {
+  ReadOnly = 1,
+  DirectIo = 2,
+  Persistent = 4,
+  AllowOverlap = 8,
+  /** Make device nodes that sysfs knows and /dev lacks. */
+  MakeNodes = 16,
+  /** Attach: give the lock up at the end. Detach: take none. */
+  NoLock = 32,
+  /** Detach: a deferred detach is good enough, do not wait for it. */
+  Lazy = 64,
+  /** Detach: only close the descriptor, leave the device to its own fate. */
+  Release = 128,
+}
+
+/** Who makes partitions. */
+export enum Partscan {
+  /** The kernel, by its own parsers. */
+  Kernel = 0,
+  /** The core's parsers and BLKPG; no re-read can touch such partitions. */
+  User = 1,
+  None = 2,
+}
+
+/**
+ * The closed set of calls, in system-call vocabulary. A call fills the outbox as `CallWord` says;
+ * its bytes, where it has any, lie in the operation's buffer at `Buffer`.
+ */
+export enum Call {
+  None = 0,
+  /** Place, flags -> descriptor. */
+  Open = 1,
+  /** Descriptor. */
+  Close = 2,
+  /** Descriptor, operation. LOCK_NB is always set. */
+  Flock = 3,
+  /** Descriptor -> `StatWord`s in the buffer. */
+  Fstat = 4,
+  /** Descriptor, offset, bytes -> bytes read, in the buffer. */
+  Pread = 5,
+  /** Descriptor. */
+  Fsync = 6,
+  /** Descriptor, request; the argument is `Argument` itself. */
+  IoctlValue = 7,
+  /** Descriptor, request; the argument is a struct of `Bytes` in the buffer. */
+  IoctlBuffer = 8,
+  /** Descriptor, operation (BLKPG_*): blkpg_partition of `Bytes` in the buffer;
+   *  the host wraps it in blkpg_ioctl_arg. */
+  Blkpg = 9,
+  /** Place: make a block device node. */
+  MakeNode = 10,
+  /** Place: remove a node that MakeNode made. */
+  RemoveNode = 11,
+  /** Number -> `DiskWord`s in the buffer: what sysfs shows of a loop device; -ENOENT. */
+  ReadDisk = 12,
+  /** Number -> count of partitions, that many `PartitionEntryWord` records in the buffer. */
+  ListPartitions = 13,
+  /** Device, inode (`Argument`, `Argument2`), number: the lowest bound loop device from `Number`
+   *  up whose backing path leads to that file or nowhere; -ENOENT: no more. */
+  FindBacking = 14,
+  /** Number: the lowest loop device from `Number` up that sysfs shows as unbound; -ENOENT. */
+  FindUnbound = 15,
+  /** Number, descriptor: count of mounts, holders and open descriptors of the disk and its
+   *  partitions, the given descriptor of this process left out. The host keeps their names. */
+  FindHolders = 16,
+}
+
+/** Words of a call in the outbox. */
+export enum CallWord {
+  Call = 0,
+  Ticket = 1,
+  Operation = 2,
+  Step = 3,
+  Descriptor = 4,
+  /** open flags, flock operation, ioctl request, BLKPG operation. */
+  Request = 5,
+  Place = 6,
+  /** Loop number, or the major of a private node. */
+  Number = 7,
+  /** Partition number, or the minor of a private node. */
+  Partition = 8,
+  Argument = 9,
+  Argument2 = 10,
+  /** Offset of the operation's buffer in memory. */
+  Buffer = 11,
+  /** Bytes of the buffer that the call reads or may fill. */
+  Bytes = 12,
+}
+
+/** What a path-taking call names; the host knows how its system spells it. */
+export enum Place {
+  None = 0,
+  /** The image, by the path that the application gave. */
+  Image = 1,
+  /** What `Descriptor` leads to, opened anew (/proc/self/fd). */
+  Reopen = 2,
+  /** /dev/loop-control */
+  Control = 3,
+  /** The public node of loop device `Number`. */
+  Disk = 4,
+  /** The public node of partition `Partition` of loop device `Number`. */
+  Partition = 5,
+  /** Node `Number`:`Partition` (major:minor) in a file system only this process sees. */
+  Private = 6,
+  /** The same in /dev under a name of our own, removed at once. */
+  Hidden = 7,
+}
+
+/** What Fstat leaves in the buffer, words of 8 bytes. Source: struct stat. */
+export enum StatWord {
+  Mode = 0,
+  Device = 1,
+  Inode = 2,
+  /** Major and minor of st_rdev. */
+  Major = 3,
+  Minor = 4,
+  Size = 5,
+  /** st_rdev as the kernel encodes it (huge_encode_dev). */
+  Rdev = 6,
+  Words = 7,
+}
+
+/** What ReadDisk leaves in the buffer, words of 8 bytes. Source: /sys/block/loopN. */
+export enum DiskWord {
+  /** 1 when bound (there is a `loop/` directory). */
+  Bound = 0,
+  /** 0 before 5.15. */
+  Diskseq = 1,
+  Words = 2,
+}
+
+/** One record of ListPartitions, words of 4 bytes. Source: /sys/block/loopN/loopNpM. */
+export enum PartitionEntryWord {
+  Number = 0,
+  Major = 1,
+  Minor = 2,
+  /** 512-byte sectors, 64 bits in two words. */
+  Start = 4,
+  Size = 6,
+  Words = 8,
+}
+
+/** What the core tells the application. */
+export enum Event {
+  None = 0,
+  /** The attach stands; partitions by `selectPartition`. */
+  Attached = 1,
+  /** The instance is gone, or deferred: `Code` is a `DetachResult`. */
+  Detached = 2,
+  /** The table is decoded; partitions by `selectPartition`. */
+  Probed = 3,
+  /** The operation failed and everything is given back: `Code` is a `Failure`. */
+  Failed = 4,
+  /** `Code` is a `Warning`; the operation goes on. */
+  Warned = 5,
+  /** One try of a device failed and another follows: step, call, errno, number. */
+  Tried = 6,
+}
+
+/** Words of an event in the outbox. */
+export enum EventWord {
+  Event = 0,
+  Operation = 1,
+  Code = 2,
+  Step = 3,
+  Call = 4,
+  /** errno, 0 where the kernel said nothing. */
+  Errno = 5,
+  /** Loop number, -1 where none is concerned. */
+  Number = 6,
+  /** ioctl request, open flags or flock operation of the call. */
+  Request = 7,
+  /** What the code says. */
+  Detail = 8,
+  Detail2 = 9,
+  /** Attached, Probed, Detached: the result, see `Result`. */
+  Result = 10,
+}
+
+/** Words of a result, from `EventWord.Result` on. */
+export enum Result {
+  /** The device's read-only descriptor, which holds the lock; the application's from here on.
+   *  Failed too: the descriptor that a detach was given, -1 when it is closed. */
+  Descriptor = 0,
+  Major = 1,
+  Minor = 2,
+  /** 0 where the kernel has none. */
+  Diskseq = 3,
+  /** 1: the diskseq rose at this attach and identifies it. */
+  Identity = 4,
+  BackingDevice = 5,
+  BackingInode = 6,
+  Offset = 7,
+  SizeLimit = 8,
+  SectorSize = 9,
+  /** loop_info64.lo_flags as the kernel has them. */
+  Flags = 10,
+  /** `Partscan` that was used. */
+  Partscan = 11,
+  Partitions = 12,
+  /** `Table` */
+  Table = 13,
+  /** Bytes that the device shows. */
+  Size = 14,
+}
+
+/** Words of a partition in the outbox after `selectPartition`, 8 bytes each. */
+export enum PartitionWord {
+  Number = 0,
+  Major = 1,
+  Minor = 2,
+  /** Bytes. */
+  Start = 3,
+  Size = 4,
+  /** 1: the kernel made it, 0: we did. */
+  ByKernel = 5,
+  /** 1: GPT, the two GUIDs and the name hold; 0: MBR, `MbrType` and `DiskSignature` hold;
+   *  -1: the kernel found it, no table of ours says more. */
+  Kind = 6,
+  MbrType = 7,
+  DiskSignature = 8,
+  /** 16 bytes as on disk: the first three fields little-endian. */
+  TypeGuid = 9,
+  UniqueGuid = 11,
+  /** 72 bytes, UTF-16LE, NUL-padded. */
+  Name = 13,
+  Words = 22,
+}
+
+/** Partition table of an image. */
+export enum Table {
+  None = 0,
+  Gpt = 1,
+  Mbr = 2,
+}
+
+/** How a detach ended. */
+export enum DetachResult {
+  Gone = 0,
+  /** Somebody holds it; it goes away when they let go. */
+  Deferred = 1,
+  /** Only the descriptor was closed, as asked. */
+  Released = 2,
+}
+
+/** Why an operation failed. */
+export enum Failure {
+  None = 0,
+  /** A call answered an errno that no retry helps. */
+  System = 1,
+  TimedOut = 2,
+  Aborted = 3,
+  /** 64 tries, each lost. */
+  TriesExhausted = 4,
+  /** Neither a regular file nor a block device. Detail: st_mode. */
+  NotImage = 5,
+  /** Fewer than 512 bytes to show. Detail: bytes there are. */
+  ImageTooSmall = 6,
+  /** The offset lies at or beyond the end. Detail: image's bytes. */
+  OffsetBeyondEnd = 7,
+  /** More than one sector size has a GPT. Detail: bit mask, bit 9 = 512. */
+  SectorSizeAmbiguous = 8,
+  /** The protective MBR promises a GPT and neither copy is good. */
+  GptDamaged = 9,
+  /** Detail, Detail2: the two partition numbers. */
+  PartitionsOverlap = 10,
+  /** Detail: partition number. */
+  PartitionOutOfRange = 11,
+  /** The chain of logical partitions leads back into itself. Detail: sector. */
+  ChainLoops = 12,
+  /** More than 255 partitions. */
+  TooManyPartitions = 13,
+  /** Another loop device shows the same bytes. Number: that device. */
+  Overlap = 14,
+  /** What the kernel made is not what was asked. Detail: `Mismatch`. */
+  NotHonoured = 15,
+  /** A partition is missing or differs after the scan. Detail: partition number. */
+  PartitionMissing = 16,
+  /** A node leads to another device or instance. Detail: partition number. */
+  NodeMismatch = 17,
+  /** The explicit device is bound already. */
+  DeviceBound = 18,
+  /** Another process holds a lock on the device. */
+  DeviceLocked = 19,
+  /** Detach: the device is another instance. Detail: its diskseq. */
+  Superseded = 20,
+  /** Detach: nothing is attached. */
+  NotAttached = 21,
+  /** Detach: not a loop device. */
+  NotLoop = 22,
+  /** The image shrank while it was read. */
+  ImageShrank = 23,
+  /** Detach: done, but its last writes failed (step, errno). */
+  FlushFailed = 24,
+  /** A partition of an earlier attach is open and stays. Detail: partition number. */
+  LeftoverOpen = 25,
+  /** The EFI header says more entries than anybody reads. */
+  GptTooLarge = 26,
+}
+
+/** What the kernel did not honour. */
+export enum Mismatch {
+  Backing = 1,
+  Range = 2,
+  Flags = 3,
+  Size = 4,
+}
+
+/** What the application ought to know although the operation goes on. */
+export enum Warning {
+  None = 0,
+  /** The image cannot be opened for writing: attached read-only. Errno says why. */
+  FellBackToReadOnly = 1,
+  /** This kernel cannot read this table (Detail: `Table`): partitions are made by us. */
+  NoKernelParser = 2,
+  /** Only one copy of the GPT is good. Detail 1: primary used, 2: backup used. */
+  GptCopyDamaged = 3,
+  /** The primary copy cannot be read by the kernel: partitions are made by us. */
+  GptNotForKernel = 4,
+  /** The kernel made a partition that our table does not have. Detail: number. */
+  PartitionUnexpected = 5,
+  /** Direct I/O was asked for and is not to be had here. */
+  DirectIoDropped = 6,
+  /** No diskseq, or it did not rise: identity is best effort. */
+  IdentityBestEffort = 7,
+  /** The last bytes (Detail) do not fill a 512-byte sector and are not shown. */
+  TailLost = 8,
+  /** The device had to be opened through its public node: udev may read it again. */
+  PublicNode = 9,
+  /** Partitions are forced on by the module (max_part). */
+  PartscanForced = 10,
+  /** Partition (Detail) ends beyond the image and is clipped. */
+  PartitionClipped = 11,
+  /** Detach: somebody holds the device; waiting. Detail: how many. */
+  Waiting = 12,
+  /** A descriptor's close reported an error; the descriptor is gone all the same. */
+  CloseFailed = 13,
+  /** Leftover partitions of an earlier attach were removed. Detail: how many. */
+  LeftoversRemoved = 14,
+}
+
+/** Why the core wants to be woken. */
+export enum TimeoutReason {
+  None = 0,
+  /** A deadline of the application. */
+  Deadline = 1,
+  /** A failed try is repeated with another device. */
+  Backoff = 2,
+  /** Something that others hold is looked at again. */
+  Poll = 3,
+  /** A call outlived the deadline; the application is told without it. */
+  Grace = 4,
+}
+
+/** What a `handle*` answers: 0, or why the input was refused; then nothing has changed. */
+export enum Fault {
+  Ok = 0,
+  UnknownCommand = 1,
+  /** No operation is free: the host queues. */
+  Full = 2,
+  UnknownTicket = 3,
+  UnknownOperation = 4,
+  BadArgument = 5,
+}

@@ -1,0 +1,276 @@
+/**
+ * The steps of a detach: prove the instance, take the lock, flush, delete our own partitions unless
+ * somebody holds the device, clear it, and see it gone. Read-only descriptors do for all of it and
+ * wake no watch. Nothing is touched before the instance is proven; the open descriptor pins it.
+ */
+import {
+  Call,
+  CommandFlag,
+  DetachResult,
+  DiskWord,
+  Failure,
+  PartitionEntryWord,
+  Place,
+  StatWord,
+  Warning,
+} from "../abi.ts";
+import {
+  BlkpgOperation,
+  Device,
+  Errno,
+  FileType,
+  Ioctl,
+  Lock,
+  LoFlag,
+  OpenFlag,
+} from "../wire/linux.ts";
+import { loopDevice, loopFlags, loopInode, putBlkpg } from "../wire/loop.ts";
+import { answer, getStatus, Port } from "./port.ts";
+import { Entry, Field, State } from "./state.ts";
+import { Outcome, Step } from "./transitions.ts";
+
+const CLEAR_TRIES_MAX: i32 = 8;
+
+/** So many looks (about 30 ms) before somebody who holds the device is worth telling. */
+const PATIENCE: i32 = 5;
+
+export class DetachSteps {
+  private readonly state: State;
+  private readonly port: Port;
+
+  constructor(state: State, port: Port) {
+    this.state = state;
+    this.port = port;
+  }
+
+  begin(operation: i32, step: i32): i32 {
+    const state = this.state;
+    const port = this.port;
+    const number = state.get(operation, Field.Number);
+    const device = state.get(operation, Field.DeviceDescriptor);
+    switch (step) {
+      case Step.OpenTarget:
+        if (state.has(operation, CommandFlag.Release)) return Outcome.Skip;
+        if (device >= 0) return Outcome.Ok;
+        return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK, number, 0);
+      case Step.StatTarget:
+        return port.fstat(operation, device);
+      case Step.SeqTarget:
+        return port.ioctlNumber(operation, device, Ioctl.BLKGETDISKSEQ);
+      case Step.StatusTarget:
+        return getStatus(state, port, operation, device);
+      case Step.LockTarget:
+        if (state.has(operation, CommandFlag.NoLock)) return Outcome.Ok;
+        return port.flock(operation, device, Lock.LOCK_EX);
+      case Step.FlushTarget:
+        return port.fsync(operation, device);
+      case Step.ListTarget:
+        // The kernel drops what it made itself.
+        if ((state.get(operation, Field.LoFlags) & LoFlag.LO_FLAGS_PARTSCAN) !== 0) {
+          return Outcome.Ok;
+        }
+        return port.query(operation, Call.ListPartitions, number, -1);
+      case Step.FindHolders:
+        return port.query(operation, Call.FindHolders, number, device);
+      case Step.DeleteTarget:
+        return this.deletePartition(operation);
+      case Step.ClearTarget:
+        return port.ioctlValue(operation, device, Ioctl.LOOP_CLR_FD, 0);
+      case Step.CloseTarget:
+        return port.close(operation, device);
+      case Step.ReadTarget:
+        return port.query(operation, Call.ReadDisk, number, -1);
+      case Step.NameHolders:
+        return port.query(operation, Call.FindHolders, number, -1);
+      case Step.RelockTarget:
+        if (device < 0 || state.get(operation, Field.DeviceOwned) !== 0) return Outcome.Skip;
+        if (state.has(operation, CommandFlag.NoLock)) return Outcome.Ok;
+        return port.flock(operation, device, Lock.LOCK_SH);
+      default:
+        assert(step === Step.ReturnTarget);
+        return device < 0 ? Outcome.Ok : port.close(operation, device);
+    }
+  }
+
+  finish(operation: i32, step: i32, result: i32, outcome: i32): i32 {
+    const state = this.state;
+    if (result < 0) return this.refused(operation, step, -result, outcome);
+    switch (step) {
+      case Step.OpenTarget:
+        state.set(operation, Field.DeviceDescriptor, result);
+        state.set(operation, Field.DeviceOwned, 1);
+        return outcome;
+      case Step.StatTarget:
+        return this.statTarget(operation);
+      case Step.SeqTarget:
+        return this.judgeSeq(operation);
+      case Step.StatusTarget:
+        return this.judgeStatus(operation);
+      case Step.ListTarget:
+        return this.remember(operation, result);
+      case Step.FindHolders:
+        return this.judgeHolders(operation, result);
+      case Step.DeleteTarget:
+        return this.next(operation);
+      case Step.ClearTarget:
+        state.set(operation, Field.Cleared, 1);
+        return outcome;
+      case Step.CloseTarget:
+        return this.closed(operation);
+      case Step.ReadTarget:
+        return this.judgeDisk(operation);
+      case Step.NameHolders:
+        return this.tell(operation, result);
+      default:
+        return outcome;
+    }
+  }
+
+  private refused(operation: i32, step: i32, errno: i32, outcome: i32): i32 {
+    const state = this.state;
+    switch (step) {
+      case Step.StatusTarget:
+        if (errno !== Errno.ENXIO) return outcome;
+        return this.port.fail(operation, Failure.NotAttached, u64(0), u64(0));
+      case Step.FlushTarget:
+        // The device goes all the same; that its last writes failed is told at the end.
+        if (outcome === Outcome.Repeat) return outcome;
+        this.port.note(operation, errno);
+        state.set(operation, Field.Failure, Failure.FlushFailed);
+        return outcome;
+      case Step.DeleteTarget:
+        return outcome === Outcome.Ok ? this.next(operation) : outcome;
+      case Step.ClearTarget:
+        if (outcome === Outcome.Ok) state.set(operation, Field.Cleared, 1);
+        if (errno === Errno.EBUSY || outcome !== Outcome.Again) return outcome;
+        return state.get(operation, Field.Waits) < CLEAR_TRIES_MAX ? outcome : Outcome.Fail;
+      case Step.CloseTarget:
+        return this.closed(operation);
+      case Step.ReadTarget:
+        if (outcome === Outcome.Ok) return this.gone(operation);
+        return state.get(operation, Field.Waits) < CLEAR_TRIES_MAX ? outcome : Outcome.Fail;
+      case Step.NameHolders:
+        return outcome === Outcome.Ok ? this.tell(operation, 0) : outcome;
+      default:
+        return outcome;
+    }
+  }
+
+  private statTarget(operation: i32): i32 {
+    const state = this.state;
+    const at = state.bufferAt(operation);
+    const mode = i32(state.buffers.getUint64(at + StatWord.Mode * 8, true));
+    const major = i32(state.buffers.getUint64(at + StatWord.Major * 8, true));
+    const isBlock = (mode & FileType.S_IFMT) === FileType.S_IFBLK;
+    if (!isBlock || major !== Device.LOOP_MAJOR) {
+      return this.port.fail(operation, Failure.NotLoop, u64(0), u64(0));
+    }
+    state.set(operation, Field.Major, major);
+    state.set(operation, Field.Minor, i32(state.buffers.getUint64(at + StatWord.Minor * 8, true)));
+    return Outcome.Ok;
+  }
+
+  private judgeSeq(operation: i32): i32 {
+    const state = this.state;
+    const asked = state.get64(operation, Field.DiskseqAsked);
+    const diskseq = answer(state, operation);
+    state.set64(operation, Field.Diskseq, diskseq);
+    if (asked === u64(0) || asked === diskseq) return Outcome.Ok;
+    return this.port.fail(operation, Failure.Superseded, diskseq, u64(0));
+  }
+
+  private judgeStatus(operation: i32): i32 {
+    const state = this.state;
+    const at = state.bufferAt(operation);
+    const device = loopDevice(state.buffers, at);
+    const inode = loopInode(state.buffers, at);
+    const inodeAsked = state.get64(operation, Field.BackingInodeAsked);
+    state.set(operation, Field.LoFlags, loopFlags(state.buffers, at));
+    if (
+      inodeAsked !== u64(0) &&
+      (inode !== inodeAsked || device !== state.get64(operation, Field.BackingDeviceAsked))
+    ) {
+      const diskseq = state.get64(operation, Field.Diskseq);
+      return this.port.fail(operation, Failure.Superseded, diskseq, u64(0));
+    }
+    return Outcome.Ok;
+  }
+
+  /** The numbers of the partitions that are to be deleted. */
+  private remember(operation: i32, count: i32): i32 {
+    const state = this.state;
+    state.set(operation, Field.Partitions, 0);
+    state.set(operation, Field.Cursor, 0);
+    for (let i = 0; i < count; i++) {
+      const record = state.bufferAt(operation) + i * PartitionEntryWord.Words * 4;
+      const entry = state.appendEntry(operation);
+      if (entry < 0) break;
+      const number = state.buffers.getInt32(record + PartitionEntryWord.Number * 4, true);
+      state.view.setInt32(entry + Entry.Number, number, true);
+    }
+    return state.get(operation, Field.Partitions) > 0 ? Outcome.More : Outcome.Ok;
+  }
+
+  private judgeHolders(operation: i32, holders: i32): i32 {
+    this.state.set(operation, Field.Holders, holders);
+    return holders > 0 ? Outcome.Held : Outcome.Ok;
+  }
+
+  private deletePartition(operation: i32): i32 {
+    const state = this.state;
+    const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
+    const number = state.view.getInt32(entry + Entry.Number, true);
+    putBlkpg(state.buffers, state.bufferAt(operation), number, u64(0), u64(0));
+    return this.port.blkpg(
+      operation,
+      state.get(operation, Field.DeviceDescriptor),
+      BlkpgOperation.BLKPG_DEL_PARTITION,
+    );
+  }
+
+  private next(operation: i32): i32 {
+    const state = this.state;
+    const cursor = state.get(operation, Field.Cursor) + 1;
+    state.set(operation, Field.Cursor, cursor);
+    return state.get(operation, Field.Partitions) > cursor ? Outcome.More : Outcome.Ok;
+  }
+
+  private closed(operation: i32): i32 {
+    this.state.set(operation, Field.DeviceDescriptor, -1);
+    return this.state.has(operation, CommandFlag.Release) ? Outcome.Skip : Outcome.Ok;
+  }
+
+  /** Gone when unbound, or when the number belongs to a later instance. */
+  private judgeDisk(operation: i32): i32 {
+    const state = this.state;
+    const at = state.bufferAt(operation);
+    const bound = state.buffers.getUint64(at + DiskWord.Bound * 8, true) !== u64(0);
+    const now = state.buffers.getUint64(at + DiskWord.Diskseq * 8, true);
+    let mine = state.get64(operation, Field.Diskseq);
+    if (mine === u64(0)) mine = state.get64(operation, Field.DiskseqAsked);
+    if (!bound || (mine !== u64(0) && now !== mine)) return this.gone(operation);
+    const isHeld = state.get(operation, Field.Waits) >= PATIENCE;
+    if (isHeld && state.get(operation, Field.Told) === 0) return Outcome.Held;
+    return Outcome.Again;
+  }
+
+  /** An instance that was over before anything was done is not ours to report as detached. */
+  private gone(operation: i32): i32 {
+    if (this.state.get(operation, Field.Cleared) !== 0) return Outcome.Ok;
+    const asked = this.state.get64(operation, Field.DiskseqAsked);
+    const failure = asked === u64(0) ? Failure.NotAttached : Failure.Superseded;
+    return this.port.fail(operation, failure, u64(0), u64(0));
+  }
+
+  private tell(operation: i32, holders: i32): i32 {
+    const state = this.state;
+    state.set(operation, Field.Told, 1);
+    state.set(operation, Field.Holders, holders);
+    if (state.has(operation, CommandFlag.Lazy)) {
+      state.set(operation, Field.Deferred, DetachResult.Deferred);
+      return Outcome.Held;
+    }
+    this.port.warn(operation, Warning.Waiting, 0, u64(holders));
+    return Outcome.Ok;
+  }
+}

@@ -1,0 +1,344 @@
+/**
+ * The steps of the partitions: drain the pending scan, have them made by the kernel or make them,
+ * prove every one in sysfs and through its node, and the end of an attach. Knows no table: the list
+ * of partitions is what ought to be there.
+ */
+import {
+  Call,
+  Command,
+  CommandFlag,
+  Failure,
+  PartitionEntryWord,
+  Partscan,
+  Place,
+  StatWord,
+  Warning,
+} from "../abi.ts";
+import { BlkpgOperation, Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
+import { LoopInfo, loopFlags, putBlkpg, setLoopFlags } from "../wire/loop.ts";
+import { answer, getStatus, loopDescriptor, Port } from "./port.ts";
+import { Entry, Field, Global, State } from "./state.ts";
+import { Outcome, Step } from "./transitions.ts";
+
+/** A node that devtmpfs does not make is waited for so often (about half a second). */
+const NODE_TRIES_MAX: i32 = 32;
+const SECTOR: u64 = u64(512);
+
+export class PartitionSteps {
+  private readonly state: State;
+  private readonly port: Port;
+
+  constructor(state: State, port: Port) {
+    this.state = state;
+    this.port = port;
+  }
+
+  begin(operation: i32, step: i32): i32 {
+    const state = this.state;
+    const port = this.port;
+    const number = state.get(operation, Field.Number);
+    const auxiliary = state.get(operation, Field.AuxiliaryDescriptor);
+    const device = state.get(operation, Field.DeviceDescriptor);
+    switch (step) {
+      case Step.DrainOpen:
+        return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK, number, 0);
+      case Step.DrainClose:
+      case Step.CloseNode:
+        return port.close(operation, auxiliary);
+      case Step.DrainList:
+        if (state.get(operation, Field.Partitions) === 0) return Outcome.Skip;
+        return port.query(operation, Call.ListPartitions, number, -1);
+      case Step.ListPartitions:
+        return port.query(operation, Call.ListPartitions, number, -1);
+      case Step.ScanStatus:
+        return getStatus(state, port, operation, loopDescriptor(state, operation));
+      case Step.ScanSet:
+        return this.setFlags(operation, LoFlag.LO_FLAGS_PARTSCAN, 0);
+      case Step.AddPartition:
+        return this.addPartition(operation);
+      case Step.OpenNode:
+      case Step.MakeNode:
+        return this.beginNode(operation, step);
+      case Step.StatNode:
+        return port.fstat(operation, auxiliary);
+      case Step.SeqNode:
+        return port.ioctlNumber(operation, auxiliary, Ioctl.BLKGETDISKSEQ);
+      case Step.UnlockDevice:
+        if (!state.has(operation, CommandFlag.NoLock)) return Outcome.Skip;
+        return port.flock(operation, device, Lock.LOCK_UN);
+      case Step.CloseImage:
+        if (state.get(operation, Field.ImageOwned) === 0) return this.afterImage(operation);
+        return port.close(operation, state.get(operation, Field.ImageDescriptor));
+      case Step.KeepStatus:
+        if (!state.has(operation, CommandFlag.Persistent)) return Outcome.Skip;
+        return getStatus(state, port, operation, loopDescriptor(state, operation));
+      case Step.KeepSet:
+        return this.setFlags(operation, 0, LoFlag.LO_FLAGS_AUTOCLEAR);
+      default:
+        assert(step === Step.CloseWritable);
+        if (state.get(operation, Field.WritableDescriptor) < 0) return Outcome.Skip;
+        return port.close(operation, state.get(operation, Field.WritableDescriptor));
+    }
+  }
+
+  finish(operation: i32, step: i32, result: i32, outcome: i32): i32 {
+    const state = this.state;
+    switch (step) {
+      case Step.DrainClose:
+        state.set(operation, Field.AuxiliaryDescriptor, -1);
+        return outcome;
+      case Step.CloseNode:
+        state.set(operation, Field.AuxiliaryDescriptor, -1);
+        state.set(operation, Field.Cursor, state.get(operation, Field.Cursor) + 1);
+        return outcome;
+      case Step.CloseImage:
+        state.set(operation, Field.ImageDescriptor, -1);
+        state.set(operation, Field.ImageOwned, 0);
+        return this.afterImage(operation);
+      case Step.CloseWritable:
+        state.set(operation, Field.WritableDescriptor, -1);
+        return outcome;
+      case Step.AddPartition:
+        return this.afterAdd(operation, outcome);
+      case Step.OpenNode:
+      case Step.MakeNode:
+        return this.finishNode(operation, step, result, outcome);
+      default:
+        return result < 0 ? outcome : this.succeeded(operation, step, result, outcome);
+    }
+  }
+
+  private succeeded(operation: i32, step: i32, result: i32, outcome: i32): i32 {
+    const state = this.state;
+    switch (step) {
+      case Step.DrainOpen:
+        state.set(operation, Field.AuxiliaryDescriptor, result);
+        return outcome;
+      case Step.DrainList:
+        return this.afterDrain(operation, result);
+      case Step.ScanSet:
+      case Step.KeepSet:
+        state.set(operation, Field.LoFlags, loopFlags(state.buffers, state.bufferAt(operation)));
+        return outcome;
+      case Step.ListPartitions:
+        return this.compare(operation, result);
+      case Step.StatNode:
+        return this.statNode(operation);
+      case Step.SeqNode: {
+        const isOurs = answer(state, operation) === state.get64(operation, Field.Diskseq);
+        return isOurs ? outcome : this.mismatch(operation);
+      }
+      default:
+        return outcome;
+    }
+  }
+
+  /** Turns flags on and off in the status that lies in the buffer, and sets it. */
+  private setFlags(operation: i32, on: i32, off: i32): i32 {
+    const state = this.state;
+    const at = state.bufferAt(operation);
+    setLoopFlags(state.buffers, at, (loopFlags(state.buffers, at) | on) & ~off);
+    return this.port.ioctlBuffer(
+      operation,
+      loopDescriptor(state, operation),
+      Ioctl.LOOP_SET_STATUS64,
+      LoopInfo.Bytes,
+    );
+  }
+
+  /**
+   * Kernels that scan at any open although PARTSCAN is off (5.18.2 to 5.19.8), and modules with
+   * max_part, have made the partitions by now: another scan would drop and add them again.
+   */
+  private afterDrain(operation: i32, found: i32): i32 {
+    const state = this.state;
+    const mode = state.get(operation, Field.Partscan);
+    state.set(operation, Field.Cursor, 0);
+    if (mode === Partscan.None) return Outcome.Skip;
+    if (found > 0) return Outcome.Ok;
+    return mode === Partscan.Kernel ? Outcome.Kernel : Outcome.User;
+  }
+
+  private addPartition(operation: i32): i32 {
+    const state = this.state;
+    const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
+    putBlkpg(
+      state.buffers,
+      state.bufferAt(operation),
+      state.view.getInt32(entry + Entry.Number, true),
+      state.view.getUint64(entry + Entry.Start, true),
+      state.view.getUint64(entry + Entry.Size, true),
+    );
+    return this.port.blkpg(
+      operation,
+      state.get(operation, Field.DeviceDescriptor),
+      BlkpgOperation.BLKPG_ADD_PARTITION,
+    );
+  }
+
+  /** EBUSY may mean that it is there already; the comparison with sysfs decides. */
+  private afterAdd(operation: i32, outcome: i32): i32 {
+    const state = this.state;
+    if (outcome !== Outcome.Ok) return outcome;
+    const cursor = state.get(operation, Field.Cursor) + 1;
+    state.set(operation, Field.Cursor, cursor);
+    return state.get(operation, Field.Partitions) > cursor ? Outcome.More : Outcome.Ok;
+  }
+
+  /** What sysfs shows against what ought to be there. */
+  private compare(operation: i32, found: i32): i32 {
+    const state = this.state;
+    const expected = state.get(operation, Field.Partitions);
+    const table = state.get(operation, Field.Table);
+    const isKernel = state.get(operation, Field.Partscan) === Partscan.Kernel;
+    let seen = 0;
+    for (let i = 0; i < found; i++) {
+      const record = state.bufferAt(operation) + i * PartitionEntryWord.Words * 4;
+      const index = this.indexOf(operation, expected, record);
+      if (index < 0) {
+        if (!this.keepUnexpected(operation, record)) return Outcome.Fail;
+        continue;
+      }
+      if (!this.matches(operation, index, record)) return Outcome.Fail;
+      seen++;
+    }
+    state.set(operation, Field.Cursor, 0);
+    if (seen === expected) return Outcome.Ok;
+    if (isKernel && seen === 0) {
+      state.setGlobal(Global.ParserMissing + table, u64(1));
+      this.port.warn(operation, Warning.NoKernelParser, 0, u64(table));
+      return Outcome.Restart;
+    }
+    return this.missing(operation, expected);
+  }
+
+  private indexOf(operation: i32, expected: i32, record: i32): i32 {
+    const state = this.state;
+    const number = state.buffers.getInt32(record + PartitionEntryWord.Number * 4, true);
+    for (let i = 0; i < expected; i++) {
+      const entry = state.entryAt(operation, i);
+      if (state.view.getInt32(entry + Entry.Number, true) === number) return i;
+    }
+    return -1;
+  }
+
+  private matches(operation: i32, index: i32, record: i32): bool {
+    const state = this.state;
+    const buffers = state.buffers;
+    const entry = state.entryAt(operation, index);
+    const start = u64(buffers.getUint64(record + PartitionEntryWord.Start * 4, true) * SECTOR);
+    const size = u64(buffers.getUint64(record + PartitionEntryWord.Size * 4, true) * SECTOR);
+    if (
+      start !== state.view.getUint64(entry + Entry.Start, true) ||
+      size !== state.view.getUint64(entry + Entry.Size, true)
+    ) {
+      const number = u64(state.view.getInt32(entry + Entry.Number, true));
+      this.port.fail(operation, Failure.PartitionMissing, number, u64(1));
+      return false;
+    }
+    this.takeDevnum(entry, record);
+    return true;
+  }
+
+  private takeDevnum(entry: i32, record: i32): void {
+    const state = this.state;
+    const buffers = state.buffers;
+    const major = buffers.getInt32(record + PartitionEntryWord.Major * 4, true);
+    const minor = buffers.getInt32(record + PartitionEntryWord.Minor * 4, true);
+    state.view.setInt32(entry + Entry.Major, major, true);
+    state.view.setInt32(entry + Entry.Minor, minor, true);
+    state.view.setInt32(entry + Entry.Seen, 1, true);
+  }
+
+  /** The kernel reads tables that we do not (BSD, ...): kept, listed, told. */
+  private keepUnexpected(operation: i32, record: i32): bool {
+    const state = this.state;
+    const buffers = state.buffers;
+    const entry = state.appendEntry(operation);
+    if (entry < 0) {
+      this.port.fail(operation, Failure.TooManyPartitions, u64(0), u64(0));
+      return false;
+    }
+    const number = buffers.getInt32(record + PartitionEntryWord.Number * 4, true);
+    const start = buffers.getUint64(record + PartitionEntryWord.Start * 4, true);
+    const size = buffers.getUint64(record + PartitionEntryWord.Size * 4, true);
+    state.view.setInt32(entry + Entry.Number, number, true);
+    state.view.setInt32(entry + Entry.Kind, -1, true);
+    state.view.setUint64(entry + Entry.Start, u64(start * SECTOR), true);
+    state.view.setUint64(entry + Entry.Size, u64(size * SECTOR), true);
+    this.takeDevnum(entry, record);
+    this.port.warn(operation, Warning.PartitionUnexpected, 0, u64(number));
+    return true;
+  }
+
+  private missing(operation: i32, expected: i32): i32 {
+    const state = this.state;
+    for (let i = 0; i < expected; i++) {
+      const entry = state.entryAt(operation, i);
+      if (state.view.getInt32(entry + Entry.Seen, true) === 1) continue;
+      const number = u64(state.view.getInt32(entry + Entry.Number, true));
+      return this.port.fail(operation, Failure.PartitionMissing, number, u64(0));
+    }
+    return Outcome.Fail;
+  }
+
+  /* Nodes. */
+
+  private beginNode(operation: i32, step: i32): i32 {
+    const state = this.state;
+    const cursor = state.get(operation, Field.Cursor);
+    if (cursor === state.get(operation, Field.Partitions)) return Outcome.Skip;
+    const entry = state.entryAt(operation, cursor);
+    const number = state.get(operation, Field.Number);
+    const partition = state.view.getInt32(entry + Entry.Number, true);
+    if (step === Step.MakeNode) {
+      return this.port.node(operation, Call.MakeNode, Place.Partition, number, partition);
+    }
+    return this.port.open(operation, Place.Partition, OpenFlag.O_NONBLOCK, number, partition);
+  }
+
+  private finishNode(operation: i32, step: i32, result: i32, outcome: i32): i32 {
+    const state = this.state;
+    if (step === Step.MakeNode) return outcome;
+    if (result >= 0) {
+      state.set(operation, Field.AuxiliaryDescriptor, result);
+      return outcome;
+    }
+    const tries = state.get(operation, Field.Denied) + 1;
+    if (outcome !== Outcome.Missing && outcome !== Outcome.Again) return outcome;
+    state.set(operation, Field.Denied, tries);
+    if (tries > NODE_TRIES_MAX) return Outcome.Fail;
+    if (outcome === Outcome.Missing && !state.has(operation, CommandFlag.MakeNodes)) {
+      return Outcome.Again;
+    }
+    return outcome;
+  }
+
+  private statNode(operation: i32): i32 {
+    const state = this.state;
+    const at = state.bufferAt(operation);
+    const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
+    const major = i32(state.buffers.getUint64(at + StatWord.Major * 8, true));
+    const minor = i32(state.buffers.getUint64(at + StatWord.Minor * 8, true));
+    state.set(operation, Field.Denied, 0);
+    if (
+      major !== state.view.getInt32(entry + Entry.Major, true) ||
+      minor !== state.view.getInt32(entry + Entry.Minor, true)
+    ) {
+      return this.mismatch(operation);
+    }
+    return Outcome.Ok;
+  }
+
+  private mismatch(operation: i32): i32 {
+    const state = this.state;
+    const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
+    const number = u64(state.view.getInt32(entry + Entry.Number, true));
+    return this.port.fail(operation, Failure.NodeMismatch, number, u64(0));
+  }
+
+  private afterImage(operation: i32): i32 {
+    const isProbe = this.state.get(operation, Field.Command) === Command.Probe;
+    return isProbe ? Outcome.Probe : Outcome.Ok;
+  }
+}

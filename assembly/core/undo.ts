@@ -1,0 +1,205 @@
+/**
+ * Giving back, in the reverse order of taking: loop-control first, since others wait for it; then
+ * what we configured, and only that; then the descriptors. Runs to its end whatever a call answers:
+ * AUTOCLEAR was set at birth, so the last close detaches even where LOOP_CLR_FD failed.
+ */
+import { Call, Failure, Limit, Partscan, Place } from "../abi.ts";
+import { BlkpgOperation, Errno, Ioctl } from "../wire/linux.ts";
+import { putBlkpg } from "../wire/loop.ts";
+import { loopDescriptor, MILLISECOND, Port } from "./port.ts";
+import { Entry, Field, State } from "./state.ts";
+import { Outcome, Step } from "./transitions.ts";
+
+const CLEAR_TRIES_MAX: i32 = 8;
+
+/** An explicit number that is lost so often belongs to somebody else. */
+const NUMBER_FAILURES_MAX: i32 = 2;
+
+export class UndoSteps {
+  private readonly state: State;
+  private readonly port: Port;
+
+  constructor(state: State, port: Port) {
+    this.state = state;
+    this.port = port;
+  }
+
+  begin(operation: i32, step: i32): i32 {
+    const state = this.state;
+    switch (step) {
+      case Step.UndoControl:
+        return this.close(operation, Field.ControlDescriptor);
+      case Step.UndoAuxiliary:
+        return this.close(operation, Field.AuxiliaryDescriptor);
+      case Step.UndoList:
+        return this.partitions(operation);
+      case Step.UndoDelete:
+        return this.deletePartition(operation);
+      case Step.UndoClear:
+        return this.port.ioctlValue(
+          operation,
+          loopDescriptor(state, operation),
+          Ioctl.LOOP_CLR_FD,
+          0,
+        );
+      case Step.UndoHidden:
+        if (state.get(operation, Field.HiddenMade) === 0) return Outcome.Ok;
+        return this.port.node(
+          operation,
+          Call.RemoveNode,
+          Place.Hidden,
+          state.get(operation, Field.Major),
+          state.get(operation, Field.Minor),
+        );
+      case Step.UndoWritable:
+        return this.close(operation, Field.WritableDescriptor);
+      case Step.UndoDevice:
+        return this.close(operation, Field.DeviceDescriptor);
+      case Step.UndoJudge:
+        return this.judge(operation);
+      case Step.UndoPath:
+        return this.close(operation, Field.PathDescriptor);
+      default:
+        assert(step === Step.UndoImage);
+        if (state.get(operation, Field.ImageOwned) === 0) return Outcome.Ok;
+        return this.close(operation, Field.ImageDescriptor);
+    }
+  }
+
+  finish(operation: i32, step: i32, outcome: i32): i32 {
+    const state = this.state;
+    switch (step) {
+      case Step.UndoControl:
+        state.set(operation, Field.ControlDescriptor, -1);
+        return outcome;
+      case Step.UndoAuxiliary:
+        state.set(operation, Field.AuxiliaryDescriptor, -1);
+        return outcome;
+      case Step.UndoDelete: {
+        const cursor = state.get(operation, Field.Cursor) + 1;
+        state.set(operation, Field.Cursor, cursor);
+        return state.get(operation, Field.Partitions) > cursor ? Outcome.More : Outcome.Ok;
+      }
+      case Step.UndoClear:
+        return state.get(operation, Field.Waits) < CLEAR_TRIES_MAX ? outcome : Outcome.Ok;
+      case Step.UndoHidden:
+        state.set(operation, Field.HiddenMade, 0);
+        return outcome;
+      case Step.UndoWritable:
+        state.set(operation, Field.WritableDescriptor, -1);
+        return outcome;
+      case Step.UndoDevice:
+        state.set(operation, Field.DeviceDescriptor, -1);
+        return outcome;
+      case Step.UndoPath:
+        state.set(operation, Field.PathDescriptor, -1);
+        return outcome;
+      default:
+        assert(step === Step.UndoImage);
+        state.set(operation, Field.ImageDescriptor, -1);
+        return outcome;
+    }
+  }
+
+  private close(operation: i32, field: i32): i32 {
+    const descriptor = this.state.get(operation, field);
+    return descriptor < 0 ? Outcome.Ok : this.port.close(operation, descriptor);
+  }
+
+  /** Partitions of our own making outlive the detach on many kernels; the kernel's own do not. */
+  private partitions(operation: i32): i32 {
+    const state = this.state;
+    if (state.get(operation, Field.Configured) === 0) return Outcome.Skip;
+    state.set(operation, Field.Cursor, 0);
+    const isOurs = state.get(operation, Field.Partscan) === Partscan.User;
+    return isOurs && state.get(operation, Field.Partitions) > 0 ? Outcome.More : Outcome.Ok;
+  }
+
+  private deletePartition(operation: i32): i32 {
+    const state = this.state;
+    const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
+    const number = state.view.getInt32(entry + Entry.Number, true);
+    putBlkpg(state.buffers, state.bufferAt(operation), number, u64(0), u64(0));
+    return this.port.blkpg(
+      operation,
+      loopDescriptor(state, operation),
+      BlkpgOperation.BLKPG_DEL_PARTITION,
+    );
+  }
+
+  /** All is given back: again, from the start with our own partitions, or the end. */
+  private judge(operation: i32): i32 {
+    const state = this.state;
+    const after = state.get(operation, Field.Afterwards);
+    const interrupt = state.get(operation, Field.Interrupt);
+    this.forgetDevice(operation);
+    if (after === Outcome.Fail) return Outcome.Fail;
+    if (interrupt !== Failure.None) {
+      state.set(operation, Field.Failure, interrupt);
+      return Outcome.Fail;
+    }
+    if (after === Outcome.Restart) return Outcome.Restart;
+    const tries = state.get(operation, Field.Tries) + 1;
+    state.set(operation, Field.Tries, tries);
+    if (state.get(operation, Field.FailedErrno) === Errno.ENOENT && this.isHopeless(operation)) {
+      state.set(operation, Field.Failure, Failure.System);
+      return Outcome.Fail;
+    }
+    if (tries >= Limit.TriesMax) {
+      state.set(operation, Field.Failure, Failure.TriesExhausted);
+      return Outcome.Fail;
+    }
+    this.passOver(operation, after);
+    return Outcome.Retry;
+  }
+
+  /** The node of a device that sysfs knows was missing so often: nobody makes nodes here. */
+  private isHopeless(operation: i32): bool {
+    return (
+      this.state.get(operation, Field.FailedStep) === Step.OpenDevice &&
+      this.state.get(operation, Field.Tries) >= CLEAR_TRIES_MAX
+    );
+  }
+
+  private forgetDevice(operation: i32): void {
+    const state = this.state;
+    state.set(operation, Field.Configured, 0);
+    state.set(operation, Field.OldPath, 0);
+    state.set64(operation, Field.Diskseq, u64(0));
+    state.set64(operation, Field.DiskseqBefore, u64(0));
+    state.set(operation, Field.Identity, 0);
+    state.set(operation, Field.LoFlags, 0);
+    state.set(operation, Field.LeftoversRemoved, 0);
+    state.set(operation, Field.Suspect, 0);
+    const count = state.get(operation, Field.Partitions);
+    for (let i = 0; i < count; i++) {
+      state.view.setInt32(state.entryAt(operation, i) + Entry.Seen, 0, true);
+    }
+  }
+
+  /** A number that is locked, held, or was lost twice is let be; the lowest free is not the only. */
+  private passOver(operation: i32, after: i32): void {
+    const state = this.state;
+    const number = state.get(operation, Field.Number);
+    if (number < 0 || state.get(operation, Field.NumberAsked) >= 0) return;
+    let failures = 1;
+    if (number === state.get(operation, Field.NumberFailed)) {
+      failures = state.get(operation, Field.NumberFailures) + 1;
+    }
+    state.set(operation, Field.NumberFailed, number);
+    state.set(operation, Field.NumberFailures, failures);
+    if (after === Outcome.PassOver || failures >= NUMBER_FAILURES_MAX) {
+      if (number >= state.get(operation, Field.NumberFrom)) {
+        state.set(operation, Field.NumberFrom, number + 1);
+      }
+    }
+    state.set(operation, Field.Number, -1);
+  }
+
+  /** Uniform in [0, 10 ms + 240 ms * tries / 64), as systemd's loop-util has it. */
+  backoff(operation: i32): u64 {
+    const tries = this.state.get(operation, Field.Tries);
+    const span = 10 + i32((240 * tries) / Limit.TriesMax);
+    return this.state.random(u64(u64(span) * u64(MILLISECOND)));
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * AssemblyScript's words defined for the JavaScript build of the core: casts that wrap, `assert`,
+ * and the two 64-bit accessors of DataView that JavaScript spells otherwise. Importing it defines
+ * them globally; nothing else in the host uses them.
+ */
+const words = globalThis as unknown as Record<string, unknown>;
+
+words["bool"] = (value: number | boolean): boolean => Boolean(value);
+words["u8"] = (value: number | bigint): number => Number(BigInt.asUintN(8, BigInt(value)));
+words["u16"] = (value: number | bigint): number => Number(BigInt.asUintN(16, BigInt(value)));
+words["i32"] = (value: number | bigint): number =>
+  typeof value === "bigint" ? Number(BigInt.asIntN(32, value)) : value | 0;
+words["u32"] = (value: number | bigint): number =>
+  typeof value === "bigint" ? Number(BigInt.asUintN(32, value)) : value >>> 0;
+words["u64"] = (value: number | bigint): bigint => BigInt.asUintN(64, BigInt(value));
+words["assert"] = (condition: unknown, message?: string): void => {
+  if (!condition) throw new Error(message ?? "assertion failed");
+};
+
+const view = DataView.prototype as unknown as Record<string, unknown>;
+view["getUint64"] = DataView.prototype.getBigUint64;
+view["setUint64"] = DataView.prototype.setBigUint64;
