@@ -1,0 +1,217 @@
+/**
+ * What sysfs shows of loop devices, read strictly: decimal numbers in range or a failure with
+ * -EPROTO, never NaN. Fills the fixed records of `assembly/abi.ts`. Synchronous, without state and
+ * without system calls other than Node's; opens no device.
+ *
+ * A device or partition that goes away while it is read counts as never seen.
+ */
+import { readdirSync, readFileSync, type StatsBase, statSync } from "node:fs";
+import { DiskWord, PartitionEntryWord } from "../../assembly/abi.ts";
+import { Errno } from "../../assembly/wire/linux.ts";
+
+export const SYSFS = "/sys/block";
+
+/** Source: include/uapi/asm-generic/errno.h. */
+export const EPROTO = 71;
+
+const U32_MAX = 0xffff_ffffn;
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+/** MINORBITS (include/linux/kdev_t.h) leaves 12 bits to the major. */
+const MAJOR_MAX = 0xfff;
+const MINOR_MAX = 0xf_ffff;
+
+/** A devnum as stat(2) and mknod(2) have it. Source: new_encode_dev (include/linux/kdev_t.h). */
+export function encodeDevice(major: number, minor: number): number {
+  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
+}
+
+/** The major of a dev_t. Source: glibc, bits/sysmacros.h, gnu_dev_major. */
+export function majorOf(device: bigint): bigint {
+  return ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
+}
+
+/** The minor of a dev_t. Source: glibc, bits/sysmacros.h, gnu_dev_minor. */
+export function minorOf(device: bigint): bigint {
+  return (device & 0xffn) | ((device >> 12n) & 0xffff_ff00n);
+}
+
+/** `-errno` of an error of Node's file functions or of `parseDecimal`; throws others again. */
+export function errnoOf(error: unknown): number {
+  const errno = (error as NodeJS.ErrnoException).errno;
+  if (typeof errno === "number" && errno < 0) return errno;
+  throw error;
+}
+
+/** What `read` answers, `undefined` where the system says no. */
+export function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    errnoOf(error);
+    return undefined;
+  }
+}
+
+/** A decimal number as sysfs writes it: digits only. Anything else fails with errno -EPROTO. */
+export function parseDecimal(text: string, max: bigint): bigint {
+  const value = /^[0-9]{1,20}$/.test(text) ? BigInt(text) : -1n;
+  if (value >= 0n && value <= max) return value;
+  throw malformed(text);
+}
+
+function malformed(text: string): Error {
+  const shown = JSON.stringify(text.slice(0, 40));
+  return Object.assign(new Error(`EPROTO: sysfs says ${shown}`), {
+    code: "EPROTO",
+    errno: -EPROTO,
+  });
+}
+
+/** `259:3` as major and minor. */
+export function parseDevnum(text: string): [major: number, minor: number] {
+  const [major, minor, ...rest] = text.split(":");
+  if (major === undefined || minor === undefined || rest.length > 0) throw malformed(text);
+  return [
+    Number(parseDecimal(major, BigInt(MAJOR_MAX))),
+    Number(parseDecimal(minor, BigInt(MINOR_MAX))),
+  ];
+}
+
+const gone = new Set(["ENOENT", "ENOTDIR", "ENODEV", "ENXIO"]);
+
+function orUndefined<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (gone.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/** See `Kernel.readAttribute`; throws where it exists and cannot be read. */
+export function readAttribute(disk: string, attribute: string, root = SYSFS): string | undefined {
+  const text = orUndefined(() => readFileSync(`${root}/${disk}/${attribute}`, "utf8"));
+  return text?.endsWith("\n") ? text.slice(0, -1) : text;
+}
+
+/** See `Kernel.listNames`. */
+export function listNames(disk?: string, root = SYSFS): string[] {
+  const path = disk === undefined ? root : `${root}/${disk}`;
+  return orUndefined(() => readdirSync(path)) ?? [];
+}
+
+function stat(path: string | Buffer): StatsBase<bigint> | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
+function exists(path: string): boolean {
+  return stat(path) !== undefined;
+}
+
+/** Numbers of the loop devices from `first` up, ascending. */
+export function listLoops(first: number, root = SYSFS): number[] {
+  const numbers: number[] = [];
+  for (const name of listNames(undefined, root)) {
+    const digits = /^loop([0-9]{1,7})$/.exec(name)?.[1];
+    if (digits !== undefined && Number(digits) >= first) numbers.push(Number(digits));
+  }
+  return numbers.sort((a, b) => a - b);
+}
+
+/** One partition as sysfs has it; start and size in 512-byte sectors. */
+export interface SysfsPartition {
+  readonly name: string;
+  readonly number: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly start: bigint;
+  readonly size: bigint;
+}
+
+/** Partitions of a loop device, by ascending number. */
+export function listPartitions(disk: string, root = SYSFS): SysfsPartition[] {
+  const partitions: SysfsPartition[] = [];
+  for (const name of listNames(disk, root)) {
+    if (!name.startsWith(`${disk}p`)) continue;
+    const read = (attribute: string) => readAttribute(disk, `${name}/${attribute}`, root);
+    const [number, dev, start, size] = [
+      read("partition"),
+      read("dev"),
+      read("start"),
+      read("size"),
+    ];
+    if (number === undefined || dev === undefined) continue;
+    if (start === undefined || size === undefined) continue;
+    const [major, minor] = parseDevnum(dev);
+    partitions.push({
+      name,
+      number: Number(parseDecimal(number, U32_MAX)),
+      major,
+      minor,
+      start: parseDecimal(start, U64_MAX),
+      size: parseDecimal(size, U64_MAX),
+    });
+  }
+  return partitions.sort((a, b) => a.number - b.number);
+}
+
+/** `Call.ReadDisk`. */
+export function readDisk(number: number, bytes: Uint8Array, root = SYSFS): number {
+  const disk = `loop${number}`;
+  if (!exists(`${root}/${disk}`)) return -Errno.ENOENT;
+  const diskseq = parseDecimal(readAttribute(disk, "diskseq", root) ?? "0", U64_MAX);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setBigUint64(8 * DiskWord.Bound, exists(`${root}/${disk}/loop`) ? 1n : 0n, true);
+  view.setBigUint64(8 * DiskWord.Diskseq, diskseq, true);
+  return 0;
+}
+
+/** `Call.ListPartitions`: the count of the records that fit. */
+export function fillPartitions(number: number, bytes: Uint8Array, root = SYSFS): number {
+  const disk = `loop${number}`;
+  const partitions = listPartitions(disk, root);
+  if (partitions.length === 0 && !exists(`${root}/${disk}`)) return -Errno.ENOENT;
+  const size = 4 * PartitionEntryWord.Words;
+  const count = Math.min(partitions.length, Math.floor(bytes.byteLength / size));
+  partitions.slice(0, count).forEach((partition, index) => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset + index * size, size);
+    view.setUint32(4 * PartitionEntryWord.Number, partition.number, true);
+    view.setUint32(4 * PartitionEntryWord.Major, partition.major, true);
+    view.setUint32(4 * PartitionEntryWord.Minor, partition.minor, true);
+    view.setUint32(4 * (PartitionEntryWord.Minor + 1), 0, true);
+    view.setBigUint64(4 * PartitionEntryWord.Start, partition.start, true);
+    view.setBigUint64(4 * PartitionEntryWord.Size, partition.size, true);
+  });
+  return count;
+}
+
+/** `Call.FindUnbound`. */
+export function findUnbound(first: number, root = SYSFS): number {
+  const unbound = (number: number) => !exists(`${root}/loop${number}/loop`);
+  return listLoops(first, root).find(unbound) ?? -Errno.ENOENT;
+}
+
+/**
+ * The path of a loop device's image, as bytes since it need not be UTF-8; `undefined`: not bound.
+ * The kernel appends ` (deleted)` to the path of a file that was removed.
+ */
+export function readBacking(number: number, root = SYSFS): Buffer | undefined {
+  const text = orUndefined(() => readFileSync(`${root}/loop${number}/loop/backing_file`));
+  return text?.at(-1) === 0x0a ? text.subarray(0, -1) : text;
+}
+
+/**
+ * `Call.FindBacking`. Two nodes of one block device are one image, so `device` is compared with
+ * st_rdev too. Looks at a path of anybody's, which can take as long as a dead server wants.
+ */
+export function findBacking(device: bigint, inode: bigint, first: number, root = SYSFS): number {
+  for (const number of listLoops(first, root)) {
+    const path = readBacking(number, root);
+    if (path === undefined) continue;
+    const stats = attempt(() => stat(path));
+    if (stats === undefined || path.toString("latin1").endsWith(" (deleted)")) return number;
+    if (stats.dev === device && stats.ino === inode) return number;
+    if (stats.rdev !== 0n && stats.rdev === device) return number;
+  }
+  return -Errno.ENOENT;
+}
