@@ -1,0 +1,122 @@
+/** The handle of one attach: plain data, and the descriptor that pins the instance. */
+
+import { LoFlag } from "../assembly/wire/linux.ts";
+import { type CorePartition, LoopError, Result } from "./core.ts";
+import { readBackingPath, tableFields, toJson } from "./describe.ts";
+import type { Outcome } from "./driver.ts";
+import { deviceName, devnumOf } from "./names.ts";
+import { partscanOf } from "./options.ts";
+import type { Session } from "./session.ts";
+import type { Target } from "./target.ts";
+import type {
+  Attachment,
+  Detached,
+  DetachOptions,
+  LoopDevice,
+  LoopDeviceJson,
+  Partition,
+  PartscanMode,
+} from "./types.ts";
+
+export class AttachmentHandle implements Attachment {
+  readonly device: string;
+  readonly devnum: string;
+  readonly diskseq: bigint | null;
+  readonly backing: LoopDevice["backing"];
+  readonly offset: number;
+  readonly sizeLimit: number;
+  readonly sectorSize: number;
+  readonly readOnly: boolean;
+  readonly directIO: boolean;
+  readonly persistent: boolean;
+  readonly partscan: PartscanMode;
+  readonly partitions: readonly Partition[];
+  readonly identity: "diskseq" | "best-effort";
+  readonly #session: Session;
+  readonly #target: Target;
+  #descriptor: number;
+  #isOver = false;
+  #ending: Promise<unknown> | undefined;
+
+  constructor(session: Session, outcome: Outcome, isPersistent: boolean) {
+    const { event, partitions } = outcome;
+    const word = (result: Result): bigint => event.result[result] ?? 0n;
+    const flags = Number(word(Result.Flags));
+    const disk = `loop${event.number}`;
+    const diskseq = word(Result.Diskseq);
+    this.#session = session;
+    this.#descriptor = Number(word(Result.Descriptor));
+    this.device = deviceName(event.number);
+    this.devnum = `${word(Result.Major)}:${word(Result.Minor)}`;
+    this.diskseq = diskseq === 0n ? null : diskseq;
+    this.backing = {
+      path: readBackingPath(session.kernel, disk),
+      dev: devnumOf(word(Result.BackingDevice)),
+      ino: Number(word(Result.BackingInode)),
+    };
+    this.offset = Number(word(Result.Offset));
+    this.sizeLimit = Number(word(Result.SizeLimit));
+    this.sectorSize = Number(word(Result.SectorSize));
+    this.readOnly = (flags & LoFlag.LO_FLAGS_READ_ONLY) !== 0;
+    this.directIO = (flags & LoFlag.LO_FLAGS_DIRECT_IO) !== 0;
+    this.persistent = isPersistent;
+    this.partscan = partscanOf(Number(word(Result.Partscan)));
+    this.partitions = partitions
+      .map((partition) => partitionOf(this.device, partition))
+      .sort((a, b) => a.number - b.number);
+    this.identity = word(Result.Identity) === 1n ? "diskseq" : "best-effort";
+    this.#target = {
+      subject: this.device,
+      number: event.number,
+      diskseq: this.identity === "diskseq" ? diskseq : undefined,
+      backingDevice: word(Result.BackingDevice),
+      backingInode: word(Result.BackingInode),
+    };
+  }
+
+  async detach(options: DetachOptions = {}): Promise<Detached> {
+    // One at a time: a second call waits for the first and then finds it over, or tries again.
+    await this.#ending;
+    if (this.#isOver) return { result: "gone", device: this.device, diskseq: this.diskseq };
+    const ending = this.#session.detachInstance(this.#target, this.#descriptor, options);
+    this.#ending = ending.catch(() => {});
+    const end = await ending;
+    if (!end.isDescriptorOpen) this.#descriptor = -1;
+    this.#isOver = end.detached?.result === "gone" || isGone(end.error);
+    if (end.detached) return { ...end.detached, diskseq: this.diskseq };
+    if (!this.#isOver) throw end.error;
+    await this.release();
+    return { result: "gone", device: this.device, diskseq: this.diskseq };
+  }
+
+  async release(): Promise<void> {
+    const descriptor = this.#descriptor;
+    this.#descriptor = -1;
+    if (descriptor >= 0) await this.#session.release(this.#target.number, descriptor);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.persistent) await this.release();
+    else await this.detach();
+  }
+
+  toJSON(): LoopDeviceJson {
+    return toJson(this);
+  }
+}
+
+/** Somebody else ended this instance: it is gone, which is what was asked for. */
+function isGone(error: unknown): boolean {
+  if (!(error instanceof LoopError)) return false;
+  return error.code === "ERR_LOOP_NOT_ATTACHED" || error.code === "ERR_LOOP_STALE";
+}
+
+function partitionOf(device: string, partition: CorePartition): Partition {
+  return {
+    number: partition.number,
+    device: `${device}p${partition.number}`,
+    devnum: `${partition.major}:${partition.minor}`,
+    ...tableFields(partition),
+    by: partition.byKernel ? "kernel" : "user",
+  };
+}

@@ -1,0 +1,10 @@
+/** Reads the core.wasm that lies beside the built host. The one file read of the host's own. */
+import { readFileSync } from "node:fs";
+import { type Core, type CoreOptions, loadWasmCore } from "./core.ts";
+
+/** Where core.wasm lies in the package. */
+export const coreWasmUrl = new URL("../core.wasm", import.meta.url);
+
+export function loadDefaultCore(options: Partial<CoreOptions>): Core {
+  return loadWasmCore(readFileSync(coreWasmUrl), options);
+}

@@ -1,0 +1,361 @@
+/**
+ * Loads a core, checks that it speaks this host's vocabulary, and gives its words types. Portable:
+ * no koffi, no node module. Knows what an input and an output is; knows no kernel and no clock.
+ *
+ * `loadWasmCore(bytes)` runs core.wasm, which is what ships; `loadJsCore` runs the same sources
+ * compiled to JavaScript, for debugging, coverage and differential tests.
+ */
+import * as abi from "../assembly/abi.ts";
+import { Step } from "../assembly/core/transitions.ts";
+import { LoopError } from "./errors.ts";
+
+/** What runs inside: the exports of core.wasm, or the JavaScript build behind the same shape. */
+interface Engine {
+  handleCommand(now: bigint): number;
+  handleCompletion(now: bigint, ticket: number, result: number): number;
+  handleTimeout(now: bigint): number;
+  pollCall(): number | boolean;
+  pollEvent(): number | boolean;
+  pollTimeout(): bigint;
+  timeoutReason(): number;
+  selectPartition(operation: number, index: number): number | boolean;
+  stateHash(): bigint;
+}
+
+/** The regions of a core's memory. Views stay valid for its life: the memory never grows. */
+interface Regions {
+  readonly inbox: DataView;
+  readonly outbox: DataView;
+  /** the hashed region; a copy of it is a snapshot, writing it back restores it */
+  readonly state: Uint8Array;
+  readonly buffers: Uint8Array;
+}
+
+export interface CoreOptions {
+  /** Feeds the jitter of retries; equal seeds give equal runs. */
+  readonly seed: bigint;
+  /** Operations that may run at once, 1 to 64. */
+  readonly operations: number;
+  /** Partitions of one table, 1 to 255. */
+  readonly partitions: number;
+}
+
+export const defaultCoreOptions: CoreOptions = { seed: 1n, operations: 64, partitions: 255 };
+
+/** A command as the host writes it. Everything but `command` is 0, -1 or empty by default. */
+export interface CoreCommand {
+  readonly command: abi.Command;
+  /** `CommandFlag` bits */
+  readonly flags?: number;
+  readonly timeoutNs?: bigint;
+  readonly offset?: bigint;
+  readonly sizeLimit?: bigint;
+  readonly sectorSize?: number;
+  readonly partscan?: abi.Partscan;
+  readonly number?: number;
+  readonly descriptor?: number;
+  readonly diskseq?: bigint;
+  readonly backingDevice?: bigint;
+  readonly backingInode?: bigint;
+  /** at most 63 bytes */
+  readonly reference?: Uint8Array;
+}
+
+/** An event's words. */
+export interface CoreEvent {
+  readonly event: abi.Event;
+  readonly operation: number;
+  readonly code: number;
+  readonly step: Step;
+  readonly call: abi.Call;
+  readonly errno: number;
+  readonly number: number;
+  readonly request: number;
+  readonly detail: bigint;
+  readonly detail2: bigint;
+  /** words of `Result`, as they stand */
+  readonly result: readonly bigint[];
+}
+
+/** A partition's words. */
+export interface CorePartition {
+  readonly number: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly start: bigint;
+  readonly size: bigint;
+  readonly byKernel: boolean;
+  /** 1 GPT, 0 MBR, -1 neither */
+  readonly kind: number;
+  readonly mbrType: number;
+  readonly diskSignature: number;
+  readonly typeGuid: Uint8Array;
+  readonly uniqueGuid: Uint8Array;
+  /** UTF-16LE, 72 bytes */
+  readonly name: Uint8Array;
+}
+
+/** A call's words; `buffer` is an offset into `Core.buffers`. */
+export interface CoreCall {
+  readonly call: abi.Call;
+  readonly ticket: number;
+  readonly operation: number;
+  readonly step: Step;
+  readonly descriptor: number;
+  readonly request: number;
+  readonly place: abi.Place;
+  readonly number: number;
+  readonly partition: number;
+  readonly argument: bigint;
+  readonly argument2: bigint;
+  readonly buffer: number;
+  readonly bytes: number;
+}
+
+/** One running core. Not re-entrant; after a panic every call throws. */
+export class Core {
+  readonly #engine: Engine;
+  readonly #regions: Regions;
+  readonly #panicNote: () => string;
+  #busy = false;
+
+  constructor(engine: Engine, regions: Regions, panicNote: () => string) {
+    this.#engine = engine;
+    this.#regions = regions;
+    this.#panicNote = panicNote;
+  }
+
+  /** The operations' buffers, `Limit.BufferBytes` each; kernels read and fill them in place. */
+  get buffers(): Uint8Array {
+    return this.#regions.buffers;
+  }
+
+  /** All that the core remembers. */
+  get state(): Uint8Array {
+    return this.#regions.state;
+  }
+
+  /** The new operation, or a negative `Fault`. `now` is monotonic, ns. */
+  handleCommand(now: bigint, command: CoreCommand): number {
+    const inbox = this.#regions.inbox;
+    for (let at = 0; at < abi.Limit.InboxBytes; at += 8) inbox.setBigUint64(at, 0n, true);
+    const put = (word: abi.CommandWord, value: number | bigint): void =>
+      inbox.setBigUint64(word * 8, BigInt.asUintN(64, BigInt(value)), true);
+    put(abi.CommandWord.Command, command.command);
+    put(abi.CommandWord.Flags, command.flags ?? 0);
+    put(abi.CommandWord.TimeoutNs, command.timeoutNs ?? 0n);
+    put(abi.CommandWord.Offset, command.offset ?? 0n);
+    put(abi.CommandWord.SizeLimit, command.sizeLimit ?? 0n);
+    put(abi.CommandWord.SectorSize, command.sectorSize ?? 0);
+    put(abi.CommandWord.Partscan, command.partscan ?? abi.Partscan.Kernel);
+    put(abi.CommandWord.Number, command.number ?? -1);
+    put(abi.CommandWord.Descriptor, command.descriptor ?? -1);
+    put(abi.CommandWord.Diskseq, command.diskseq ?? 0n);
+    put(abi.CommandWord.BackingDevice, command.backingDevice ?? 0n);
+    put(abi.CommandWord.BackingInode, command.backingInode ?? 0n);
+    const reference = command.reference ?? new Uint8Array(0);
+    put(abi.CommandWord.ReferenceBytes, reference.length);
+    const room = abi.Limit.InboxBytes - abi.CommandWord.Reference * 8;
+    new Uint8Array(inbox.buffer, inbox.byteOffset + abi.CommandWord.Reference * 8).set(
+      reference.subarray(0, room),
+    );
+    return this.#enter(() => this.#engine.handleCommand(now));
+  }
+
+  /** `Fault.Ok`, or why it was refused. */
+  handleCompletion(now: bigint, ticket: number, result: number): abi.Fault {
+    return this.#enter(() => this.#engine.handleCompletion(now, ticket, result));
+  }
+
+  handleTimeout(now: bigint): abi.Fault {
+    return this.#enter(() => this.#engine.handleTimeout(now));
+  }
+
+  /** The next call; poll after every `handle*` until there is none. */
+  pollCall(): CoreCall | undefined {
+    if (!this.#enter(() => this.#engine.pollCall())) return undefined;
+    return {
+      call: this.#word(abi.CallWord.Call),
+      ticket: this.#word(abi.CallWord.Ticket),
+      operation: this.#word(abi.CallWord.Operation),
+      step: this.#word(abi.CallWord.Step),
+      descriptor: this.#word(abi.CallWord.Descriptor),
+      request: this.#word(abi.CallWord.Request) >>> 0,
+      place: this.#word(abi.CallWord.Place),
+      number: this.#word(abi.CallWord.Number),
+      partition: this.#word(abi.CallWord.Partition),
+      argument: this.#word64(abi.CallWord.Argument),
+      argument2: this.#word64(abi.CallWord.Argument2),
+      buffer: this.#word(abi.CallWord.Buffer),
+      bytes: this.#word(abi.CallWord.Bytes),
+    };
+  }
+
+  /** The next event; poll after every `handle*` until there is none. */
+  pollEvent(): CoreEvent | undefined {
+    if (!this.#enter(() => this.#engine.pollEvent())) return undefined;
+    const result: bigint[] = [];
+    for (let word = 0; word <= abi.Result.Size; word++) {
+      result.push(this.#word64(abi.EventWord.Result + word));
+    }
+    return {
+      event: this.#word(abi.EventWord.Event),
+      operation: this.#word(abi.EventWord.Operation),
+      code: this.#word(abi.EventWord.Code),
+      step: this.#word(abi.EventWord.Step),
+      call: this.#word(abi.EventWord.Call),
+      errno: this.#word(abi.EventWord.Errno),
+      number: this.#word(abi.EventWord.Number),
+      request: this.#word(abi.EventWord.Request) >>> 0,
+      detail: this.#word64(abi.EventWord.Detail),
+      detail2: this.#word64(abi.EventWord.Detail2),
+      result,
+    };
+  }
+
+  /** When `handleTimeout` is due, monotonic ns; 0n: never. */
+  pollTimeout(): bigint {
+    return BigInt.asUintN(
+      64,
+      this.#enter(() => this.#engine.pollTimeout()),
+    );
+  }
+
+  timeoutReason(): abi.TimeoutReason {
+    return this.#enter(() => this.#engine.timeoutReason());
+  }
+
+  /** A partition of an operation whose last event was just polled. */
+  selectPartition(operation: number, index: number): CorePartition | undefined {
+    if (!this.#enter(() => this.#engine.selectPartition(operation, index))) return undefined;
+    return {
+      number: this.#word(abi.PartitionWord.Number),
+      major: this.#word(abi.PartitionWord.Major),
+      minor: this.#word(abi.PartitionWord.Minor),
+      start: this.#word64(abi.PartitionWord.Start),
+      size: this.#word64(abi.PartitionWord.Size),
+      byKernel: this.#word(abi.PartitionWord.ByKernel) !== 0,
+      kind: this.#word(abi.PartitionWord.Kind),
+      mbrType: this.#word(abi.PartitionWord.MbrType),
+      diskSignature: this.#word(abi.PartitionWord.DiskSignature) >>> 0,
+      typeGuid: this.#bytes(abi.PartitionWord.TypeGuid, 16),
+      uniqueGuid: this.#bytes(abi.PartitionWord.UniqueGuid, 16),
+      name: this.#bytes(abi.PartitionWord.Name, 72),
+    };
+  }
+
+  /** Hash of everything remembered; equal states hash equal on every runtime. */
+  stateHash(): bigint {
+    return BigInt.asUintN(
+      64,
+      this.#enter(() => this.#engine.stateHash()),
+    );
+  }
+
+  #word(word: number): number {
+    return this.#regions.outbox.getInt32(word * 8, true);
+  }
+
+  #word64(word: number): bigint {
+    return this.#regions.outbox.getBigUint64(word * 8, true);
+  }
+
+  #bytes(word: number, bytes: number): Uint8Array {
+    const { buffer, byteOffset } = this.#regions.outbox;
+    return new Uint8Array(buffer, byteOffset + word * 8, bytes).slice();
+  }
+
+  #enter<T>(run: () => T): T {
+    if (this.#busy) throw new LoopError("ERR_CORE_PANIC", "the core was entered twice");
+    this.#busy = true;
+    try {
+      const result = run();
+      this.#busy = false;
+      return result;
+    } catch (cause) {
+      // Left busy: a machine that trapped half-way must not be used again.
+      const note = this.#panicNote();
+      throw new LoopError("ERR_CORE_PANIC", `the core panicked at ${note || "an unknown place"}`, {
+        cause,
+      });
+    }
+  }
+}
+
+/* WebAssembly in the few words that are used here: its types come with no library of Node's. */
+
+interface WasmApi {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: object) => { exports: Record<string, unknown> };
+}
+
+type WasmExports = Engine &
+  Record<
+    "inboxAt" | "outboxAt" | "stateAt" | "stateBytes" | "buffersAt" | "panicNote",
+    () => number
+  > & {
+    start(seed: bigint, operations: number, partitions: number): void;
+    memory: { buffer: ArrayBuffer };
+  };
+
+/** Runs core.wasm. Throws ERR_CORE_ABI when it is of another vocabulary. */
+export function loadWasmCore(bytes: Uint8Array, options: Partial<CoreOptions> = {}): Core {
+  const { seed, operations, partitions } = { ...defaultCoreOptions, ...options };
+  const wasm = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly;
+  const { exports } = new wasm.Instance(new wasm.Module(bytes), {});
+  checkVocabulary(exports);
+  const core = exports as unknown as WasmExports;
+  const memory = core.memory.buffer;
+  core.start(seed, operations, partitions);
+  return new Core(
+    core,
+    {
+      inbox: new DataView(memory, core.inboxAt(), abi.Limit.InboxBytes),
+      outbox: new DataView(memory, core.outboxAt(), abi.Limit.OutboxBytes),
+      state: new Uint8Array(memory, core.stateAt(), core.stateBytes()),
+      buffers: new Uint8Array(memory, core.buffersAt(), operations * abi.Limit.BufferBytes),
+    },
+    () => {
+      const note = new Uint8Array(memory, core.panicNote(), abi.Limit.PanicBytes);
+      return new TextDecoder().decode(note.subarray(0, Math.max(0, note.indexOf(0))));
+    },
+  );
+}
+
+/** Runs the JavaScript build of the same sources. */
+export async function loadJsCore(options: Partial<CoreOptions> = {}): Promise<Core> {
+  const { seed, operations, partitions } = { ...defaultCoreOptions, ...options };
+  await import("./portable.ts");
+  const { Machine } = await import("../assembly/core/machine.ts");
+  const machine = new Machine(seed, operations, partitions);
+  const engine = Object.assign(machine, { stateHash: () => machine.hash() });
+  return new Core(
+    engine,
+    {
+      inbox: machine.inbox,
+      outbox: machine.outbox,
+      state: new Uint8Array(machine.state.buffer),
+      buffers: new Uint8Array(machine.state.buffersBuffer),
+    },
+    () => "",
+  );
+}
+
+/** Every enum value of the host must be in the core, and the same. */
+function checkVocabulary(exports: Record<string, unknown>): void {
+  for (const [name, members] of Object.entries({ ...abi, Step })) {
+    for (const [member, value] of Object.entries(members)) {
+      if (typeof value !== "number") continue;
+      const global = exports[`${name}.${member}`] as { value: number } | undefined;
+      if (global?.value === value) continue;
+      throw new LoopError(
+        "ERR_CORE_ABI",
+        `this core.wasm has ${name}.${member} = ${global?.value ?? "nothing"}, ` +
+          `the host needs ${value}: they come from different versions`,
+      );
+    }
+  }
+}
+
+export * from "../assembly/abi.ts";
+export { LoopError, Step };

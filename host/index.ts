@@ -1,0 +1,72 @@
+/**
+ * The public API: disk images on loop devices, without races.
+ *
+ * ```ts
+ * await using attachment = await attach("disk.img");
+ * console.log(attachment.device, attachment.diskseq, attachment.partitions);
+ * ```
+ */
+import { LoopError } from "./errors.ts";
+import type { Kernel } from "./kernel.ts";
+import { Session } from "./session.ts";
+import type { DetachTarget } from "./target.ts";
+import type { Attachment, AttachOptions, Detached, DetachOptions, LoopDevice } from "./types.ts";
+
+let session: Promise<Session> | undefined;
+
+/** The process's one session with the real kernel; koffi is loaded here and not before. */
+function defaultSession(): Promise<Session> {
+  session ??= openSession();
+  return session;
+}
+
+async function openSession(): Promise<Session> {
+  if (process.platform !== "linux") {
+    const message = `loop devices are a thing of Linux; this is ${process.platform}`;
+    throw new LoopError("ERR_LOOP_ENVIRONMENT", message);
+  }
+  const { LinuxKernel } = await import("./linux/kernel.ts");
+  return new Session(new LinuxKernel());
+}
+
+/**
+ * Attaches an image to a loop device. Resolves when every partition of the image is there, belongs
+ * to this attach and stays.
+ *
+ * @param image path, `file:` URL, or an open descriptor (which stays the caller's)
+ * @throws LoopError; everything taken is given back first
+ */
+export async function attach(
+  image: string | URL | number,
+  options: AttachOptions = {},
+): Promise<Attachment> {
+  return (await defaultSession()).attach(image, options);
+}
+
+/**
+ * Detaches one instance and resolves when it is gone: not before, and no other one.
+ *
+ * @param target device node, partition node, image path, `diskseq:N`, or `{ device, diskseq }`
+ * @throws LoopError: ERR_LOOP_STALE when the instance is over, ERR_LOOP_BUSY with its holders when
+ * they keep it beyond the timeout
+ */
+export async function detach(target: DetachTarget, options: DetachOptions = {}): Promise<Detached> {
+  return (await defaultSession()).detach(target, options);
+}
+
+/** All bound loop devices, also those that others attached, by number. */
+export async function list(options: { signal?: AbortSignal } = {}): Promise<LoopDevice[]> {
+  return (await defaultSession()).list(options);
+}
+
+/** The kernel behind the functions above. */
+export async function defaultKernel(): Promise<Kernel> {
+  return (await defaultSession()).kernel;
+}
+
+export { toJson } from "./describe.ts";
+export { exitCodeOf, LoopError, type LoopErrorCode, type Try } from "./errors.ts";
+export type { Holder, Kernel, KernelCall } from "./kernel.ts";
+export { Session, type SessionOptions } from "./session.ts";
+export type { DetachTarget } from "./target.ts";
+export type * from "./types.ts";

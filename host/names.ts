@@ -1,0 +1,58 @@
+/** The names people read: steps, warnings, system calls, errnos, devices. Formats, decides nothing. */
+import { getSystemErrorMap } from "node:util";
+import { Call } from "../assembly/abi.ts";
+import { BlkpgOperation, Ioctl } from "../assembly/wire/linux.ts";
+
+/** `CloseControl` -> `close-control` */
+export function kebab(name: string): string {
+  return name.replace(/(?<=.)[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
+}
+
+/** The system call as the manual names it; ioctls by their request. */
+export function syscallName(call: Call, request: number): string {
+  switch (call) {
+    case Call.IoctlValue:
+    case Call.IoctlBuffer:
+      return Ioctl[request] ?? `ioctl 0x${request.toString(16)}`;
+    case Call.Blkpg:
+      return BlkpgOperation[request] ?? "BLKPG";
+    case Call.MakeNode:
+      return "mknodat";
+    case Call.RemoveNode:
+      return "unlinkat";
+    default:
+      return kebab(Call[call] ?? "unknown").replaceAll("-", " ");
+  }
+}
+
+/** `EBUSY`, and what it says: `resource busy or locked`. Takes a positive errno. */
+export function errnoName(errno: number): string {
+  return getSystemErrorMap().get(-errno)?.[0] ?? `errno ${errno}`;
+}
+
+export function errnoText(errno: number): string {
+  return getSystemErrorMap().get(-errno)?.[1] ?? "unknown error";
+}
+
+/** `/dev/loop0` */
+export function deviceName(number: number): string {
+  return `/dev/loop${number}`;
+}
+
+/** A dev_t as the kernel encodes it (include/linux/kdev_t.h, huge_encode_dev): `254:0`. */
+export function devnumOf(device: bigint): string {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n);
+  const minor = (device & 0xffn) | ((device >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
+}
+
+/** 16 bytes as on disk, the first three fields little-endian, in the spelling of sfdisk. */
+export function guidText(bytes: Uint8Array): string {
+  const hex = (from: number, to: number, reverse: boolean): string => {
+    const part = [...bytes.subarray(from, to)];
+    if (reverse) part.reverse();
+    return part.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  };
+  const fields = [hex(0, 4, true), hex(4, 6, true), hex(6, 8, true), hex(8, 10, false)];
+  return [...fields, hex(10, 16, false)].join("-").toUpperCase();
+}

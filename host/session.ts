@@ -1,0 +1,249 @@
+/**
+ * One core driven against one kernel: attach, detach, list. The public API is a session with the
+ * real kernel; tests and simulations open their own.
+ */
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { AttachmentHandle } from "./attachment.ts";
+import {
+  Command,
+  CommandFlag,
+  type Core,
+  Event,
+  Failure,
+  type Partscan,
+  Result,
+  Warning,
+} from "./core.ts";
+import { loadDefaultCore } from "./core-file.ts";
+import { Driver, type Outcome, type Watcher } from "./driver.ts";
+import { LoopError } from "./errors.ts";
+import { failureError, holderList, warningOf } from "./failures.ts";
+import type { Holder, Kernel } from "./kernel.ts";
+import { listLoops } from "./list.ts";
+import { deviceName } from "./names.ts";
+import { checkAttachOptions, checkDetachOptions, defaultTimeoutMs } from "./options.ts";
+import { type DetachTarget, resolveTarget, type Target } from "./target.ts";
+import type {
+  Attachment,
+  AttachOptions,
+  Detached,
+  DetachOptions,
+  LoopDevice,
+  LoopWarning,
+} from "./types.ts";
+
+export interface SessionOptions {
+  /** Feeds the jitter of retries; default: random. */
+  readonly seed?: bigint;
+  /** Operations at once; more wait their turn. Default 64. */
+  readonly operations?: number;
+  /** A core of your own; default: the core.wasm of this package. */
+  readonly core?: Core;
+}
+
+/** How a detach ended: one of the two, and whether the descriptor it was given is still open. */
+export interface DetachEnd {
+  readonly detached?: Detached;
+  readonly error?: unknown;
+  readonly isDescriptorOpen: boolean;
+}
+
+/** What every operation takes. */
+interface Common {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly onWarning?: (warning: LoopWarning) => void;
+  readonly onStep?: Watcher["onStep"];
+}
+
+export class Session {
+  readonly kernel: Kernel;
+  readonly #driver: Driver;
+
+  constructor(kernel: Kernel, options: SessionOptions = {}) {
+    const seed = options.seed ?? BigInt(Math.floor(Math.random() * 2 ** 48));
+    const core = options.core ?? loadDefaultCore({ seed, operations: options.operations ?? 64 });
+    this.kernel = kernel;
+    this.#driver = new Driver(core, kernel);
+  }
+
+  /** See `attach` of the package. */
+  async attach(image: string | URL | number, options: AttachOptions = {}): Promise<Attachment> {
+    const checked = checkAttachOptions(options);
+    const path = imagePath(image);
+    const subject = path ?? `descriptor ${String(image)}`;
+    const outcome = await this.#run(
+      {
+        command: Command.Attach,
+        flags: checked.flags,
+        timeoutNs: checked.timeoutNs,
+        offset: checked.offset,
+        sizeLimit: checked.sizeLimit,
+        sectorSize: checked.sectorSize,
+        partscan: checked.partscan,
+        number: checked.number,
+        descriptor: typeof image === "number" ? image : -1,
+        reference: checked.reference ?? defaultReference(path),
+      },
+      path,
+      options,
+    );
+    if (outcome.event.event !== Event.Attached) throw failed(outcome, subject, options.signal);
+    return new AttachmentHandle(this, outcome, checked.isPersistent);
+  }
+
+  /** See `detach` of the package. */
+  async detach(target: DetachTarget, options: DetachOptions = {}): Promise<Detached> {
+    const resolved = await resolveTarget(this, target);
+    const end = await this.detachInstance(resolved, -1, options);
+    if (end.detached) return end.detached;
+    throw end.error;
+  }
+
+  /** Detaches one instance; through a descriptor of it where there is one. */
+  async detachInstance(
+    target: Target,
+    descriptor: number,
+    options: DetachOptions,
+  ): Promise<DetachEnd> {
+    const timeoutNs = checkDetachOptions(options);
+    const outcome = await this.#run(
+      {
+        command: Command.Detach,
+        flags: options.lazy ? CommandFlag.Lazy : 0,
+        timeoutNs,
+        number: target.number,
+        descriptor,
+        diskseq: target.diskseq ?? 0n,
+        backingDevice: target.backingDevice ?? 0n,
+        backingInode: target.backingInode ?? 0n,
+      },
+      undefined,
+      options,
+    );
+    const { event } = outcome;
+    const disk = `loop${target.number}`;
+    if (event.event !== Event.Detached) {
+      const isLocked = event.code === Failure.DeviceLocked;
+      const holders = isLocked ? await this.kernel.findLockers(disk) : [];
+      const error = failed(outcome, target.subject, options.signal, holders);
+      const descriptorLeft = BigInt.asIntN(64, event.result[Result.Descriptor] ?? -1n);
+      return { error, isDescriptorOpen: descriptorLeft >= 0n };
+    }
+    const result = event.code === 0 ? "gone" : "deferred";
+    const detached: Detached = {
+      result,
+      device: deviceName(target.number),
+      diskseq: target.diskseq ?? null,
+    };
+    if (result === "deferred" && !options.lazy) {
+      const holders = await this.kernel.findHolders(disk);
+      return { error: deferredError(target, holders), isDescriptorOpen: false };
+    }
+    return { detached, isDescriptorOpen: false };
+  }
+
+  /** Closes the descriptor of a handle and leaves the device to its own fate. */
+  async release(number: number, descriptor: number): Promise<void> {
+    await this.#run(
+      { command: Command.Detach, flags: CommandFlag.Release, number, descriptor },
+      undefined,
+      {},
+    );
+  }
+
+  /** Decodes the partition table of an image; attaches nothing. */
+  async probe(
+    path: string,
+    range: { offset: bigint; sizeLimit: bigint; sectorSize: number; partscan: Partscan },
+  ): Promise<Outcome> {
+    const timeoutNs = BigInt(defaultTimeoutMs) * 100_000n;
+    return this.#run({ command: Command.Probe, timeoutNs, ...range }, path, {});
+  }
+
+  /** See `list` of the package. */
+  async list(options: { readonly signal?: AbortSignal } = {}): Promise<LoopDevice[]> {
+    return listLoops(this, options.signal);
+  }
+
+  /** Lets go of threads and descriptors; operations under way are not waited for. */
+  async close(): Promise<void> {
+    await this.kernel.close();
+  }
+
+  async #run(
+    command: Parameters<Driver["run"]>[0],
+    path: string | undefined,
+    options: Common,
+  ): Promise<Outcome> {
+    const { signal, onWarning, onStep } = options;
+    signal?.throwIfAborted();
+    const running = this.#driver.run(command, {
+      path,
+      onWarning: onWarning && ((event) => void this.#warn(event, onWarning)),
+      onStep,
+    });
+    signal?.addEventListener("abort", running.abort, { once: true });
+    try {
+      return await running.done;
+    } finally {
+      signal?.removeEventListener("abort", running.abort);
+    }
+  }
+
+  async #warn(
+    event: Parameters<typeof warningOf>[0],
+    onWarning: (warning: LoopWarning) => void,
+  ): Promise<void> {
+    const isWaiting = event.code === Warning.Waiting;
+    const holders = isWaiting ? await this.kernel.findHolders(`loop${event.number}`) : [];
+    onWarning(warningOf(event, holders));
+  }
+}
+
+/** The error of a failed operation: the signal's own reason where the application ended it. */
+function failed(
+  outcome: Outcome,
+  subject: string,
+  signal: AbortSignal | undefined,
+  holders: readonly Holder[] = [],
+): unknown {
+  if (outcome.event.code === Failure.Aborted && signal?.aborted) return signal.reason;
+  return failureError({ ...outcome, holders, subject });
+}
+
+function deferredError(target: Target, holders: readonly Holder[]): LoopError {
+  const device = deviceName(target.number);
+  const names = holderList(holders);
+  return new LoopError(
+    "ERR_LOOP_BUSY",
+    `${target.subject}: ${device} is held by ${names}; it goes away when they let go ` +
+      "(--lazy accepts that)",
+    { device, step: "read-target", holders },
+  );
+}
+
+function imagePath(image: string | URL | number): string | undefined {
+  if (typeof image === "number") {
+    if (Number.isInteger(image) && image >= 0) return undefined;
+    throw new LoopError("ERR_LOOP_ARGUMENT", `not a file descriptor: ${image}`);
+  }
+  if (typeof image === "string") {
+    if (image !== "" && !image.includes("\0")) return image;
+    throw new LoopError("ERR_LOOP_ARGUMENT", "the image's path is empty or holds a NUL");
+  }
+  try {
+    return fileURLToPath(image);
+  } catch (cause) {
+    const message = `not a file: URL of this machine: ${String(image)}`;
+    throw new LoopError("ERR_LOOP_ARGUMENT", message, { cause });
+  }
+}
+
+/** `diskseq:` and the base name, cut at 62 bytes: udev makes no link for the 63rd. */
+function defaultReference(path: string | undefined): Uint8Array {
+  const text = `diskseq:${path === undefined ? "fd" : basename(path)}`;
+  const room = new Uint8Array(62);
+  return room.subarray(0, new TextEncoder().encodeInto(text, room).written);
+}

@@ -1,0 +1,125 @@
+/** What `detach` is given, turned into an instance. Nothing is opened and nothing touched here. */
+import { realpath, stat } from "node:fs/promises";
+import { LoopError } from "./errors.ts";
+import type { Session } from "./session.ts";
+import type { LoopDevice } from "./types.ts";
+
+/**
+ * A device node, a partition's node, an image's path (symbolic links are followed), `diskseq:N`; or
+ * a device with the diskseq that it must have.
+ */
+export type DetachTarget =
+  | string
+  | { readonly device: string; readonly diskseq?: bigint | number | null };
+
+/** An instance as the core is told of it. */
+export interface Target {
+  /** as the application named it, for messages */
+  readonly subject: string;
+  readonly number: number;
+  readonly diskseq?: bigint | undefined;
+  /** st_dev and st_ino of the backing file, 0n: not known */
+  readonly backingDevice?: bigint;
+  readonly backingInode?: bigint;
+}
+
+export async function resolveTarget(session: Session, target: DetachTarget): Promise<Target> {
+  if (typeof target !== "string") {
+    const { diskseq } = target;
+    const resolved = await resolveText(session, target.device);
+    if (diskseq === undefined || diskseq === null) return resolved;
+    return { ...resolved, diskseq: BigInt(diskseq) };
+  }
+  return resolveText(session, target);
+}
+
+async function resolveText(session: Session, text: string): Promise<Target> {
+  const match = /^diskseq:(.*)$/.exec(text);
+  if (match) return byDiskseq(session, text, match[1] ?? "");
+  const stats = await stat(text).catch(() => undefined);
+  if (stats?.isBlockDevice()) {
+    const target = byDevnum(session, text, stats.rdev);
+    if (target) return target;
+  }
+  const target = await byBacking(session, text, stats !== undefined);
+  if (target) return target;
+  if (stats?.isBlockDevice()) {
+    throw new LoopError("ERR_LOOP_ARGUMENT", `${text}: not a loop device`, { device: text });
+  }
+  const what = stats ? "no loop device shows this image" : "no such device or image";
+  throw new LoopError("ERR_LOOP_NOT_ATTACHED", `${text}: ${what}`);
+}
+
+async function byDiskseq(session: Session, text: string, digits: string): Promise<Target> {
+  if (!/^\d{1,19}$/.test(digits)) {
+    throw new LoopError("ERR_LOOP_ARGUMENT", `${text}: diskseq: takes a number`);
+  }
+  const diskseq = BigInt(digits);
+  for (const device of await session.list()) {
+    if (device.diskseq === diskseq) return targetOf(text, device);
+  }
+  throw new LoopError(
+    "ERR_LOOP_STALE",
+    `${text}: no loop device has this diskseq: that instance is over; nothing was detached`,
+  );
+}
+
+/** A disk or a partition, by its device number; the diskseq of the moment goes with it. */
+function byDevnum(session: Session, text: string, rdev: number): Target | undefined {
+  const { kernel } = session;
+  const devnum = `${major(rdev)}:${minor(rdev)}`;
+  for (const disk of kernel.listNames()) {
+    const match = /^loop(\d+)$/.exec(disk);
+    if (!match) continue;
+    const nodes = ["dev", ...partitionAttributes(kernel.listNames(disk), disk)];
+    if (!nodes.some((node) => kernel.readAttribute(disk, node) === devnum)) continue;
+    const diskseq = kernel.readAttribute(disk, "diskseq");
+    if (kernel.readAttribute(disk, "loop/backing_file") === undefined) {
+      throw new LoopError("ERR_LOOP_NOT_ATTACHED", `${text}: nothing is attached to /dev/${disk}`, {
+        device: `/dev/${disk}`,
+      });
+    }
+    return {
+      subject: text,
+      number: Number(match[1]),
+      diskseq: diskseq === undefined ? undefined : BigInt(diskseq),
+    };
+  }
+  return undefined;
+}
+
+function partitionAttributes(names: readonly string[], disk: string): string[] {
+  return names.filter((name) => name.startsWith(`${disk}p`)).map((name) => `${name}/dev`);
+}
+
+/** An image: the one attached last, as the reverse of attaching would have it. */
+async function byBacking(
+  session: Session,
+  text: string,
+  exists: boolean,
+): Promise<Target | undefined> {
+  const stats = exists ? await stat(text) : undefined;
+  const path = exists ? await realpath(text) : text;
+  let last: LoopDevice | undefined;
+  for (const device of await session.list()) {
+    const { backing } = device;
+    const isSame = stats
+      ? backing.ino === stats.ino && backing.dev === `${major(stats.dev)}:${minor(stats.dev)}`
+      : backing.path === path || backing.path === `${path} (deleted)`;
+    if (isSame && (last?.diskseq ?? 0n) <= (device.diskseq ?? 0n)) last = device;
+  }
+  return last && targetOf(text, last);
+}
+
+function targetOf(subject: string, device: LoopDevice): Target {
+  const number = Number(/(\d+)$/.exec(device.device)?.[1]);
+  return { subject, number, diskseq: device.diskseq ?? undefined };
+}
+
+function major(device: number): number {
+  return Number((BigInt(device) >> 8n) & 0xfffn);
+}
+
+function minor(device: number): number {
+  return Number((BigInt(device) & 0xffn) | ((BigInt(device) >> 12n) & 0xffffff00n));
+}
