@@ -14,17 +14,8 @@ import {
   StatWord,
   Warning,
 } from "../abi.ts";
-import {
-  BlkpgOperation,
-  Device,
-  Errno,
-  FileType,
-  Ioctl,
-  Lock,
-  LoFlag,
-  OpenFlag,
-} from "../wire/linux.ts";
-import { loopDevice, loopFlags, loopInode, putBlkpg } from "../wire/loop.ts";
+import { Device, Errno, FileType, Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
+import { loopDevice, loopFlags, loopInode } from "../wire/loop.ts";
 import { answer, getStatus, Port } from "./port.ts";
 import { Entry, Field, State } from "./state.ts";
 import { Outcome, Step } from "./transitions.ts";
@@ -48,6 +39,7 @@ export class DetachSteps {
     const port = this.port;
     const number = state.get(operation, Field.Number);
     const device = state.get(operation, Field.DeviceDescriptor);
+    const auxiliary = state.get(operation, Field.AuxiliaryDescriptor);
     switch (step) {
       case Step.OpenTarget:
         if (state.has(operation, CommandFlag.Release)) return Outcome.Skip;
@@ -73,7 +65,7 @@ export class DetachSteps {
       case Step.FindHolders:
         return port.query(operation, Call.FindHolders, number, device);
       case Step.DeleteTarget:
-        return this.deletePartition(operation);
+        return this.deletePartition(operation, device);
       case Step.ClearTarget:
         return port.ioctlValue(operation, device, Ioctl.LOOP_CLR_FD, 0);
       case Step.CloseTarget:
@@ -82,6 +74,15 @@ export class DetachSteps {
         return port.query(operation, Call.ReadDisk, number, -1);
       case Step.NameHolders:
         return port.query(operation, Call.FindHolders, number, -1);
+      case Step.SweepOpen:
+        return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK | OpenFlag.O_EXCL, number, 0);
+      case Step.SweepStatus:
+        state.set(operation, Field.Cursor, 0);
+        return getStatus(state, port, operation, auxiliary);
+      case Step.SweepDelete:
+        return this.deletePartition(operation, auxiliary);
+      case Step.SweepClose:
+        return port.close(operation, auxiliary);
       case Step.RelockTarget:
         if (device < 0 || state.get(operation, Field.DeviceOwned) !== 0) return Outcome.Skip;
         if (state.has(operation, CommandFlag.NoLock)) return Outcome.Ok;
@@ -111,7 +112,14 @@ export class DetachSteps {
       case Step.FindHolders:
         return this.judgeHolders(operation, result);
       case Step.DeleteTarget:
+      case Step.SweepDelete:
         return this.next(operation);
+      case Step.SweepOpen:
+        state.set(operation, Field.AuxiliaryDescriptor, result);
+        return outcome;
+      case Step.SweepStatus:
+        // Bound again, by somebody else: hands off.
+        return Outcome.Skip;
       case Step.ClearTarget:
         state.set(operation, Field.Cleared, 1);
         return outcome;
@@ -139,6 +147,7 @@ export class DetachSteps {
         state.set(operation, Field.Failure, Failure.FlushFailed);
         return outcome;
       case Step.DeleteTarget:
+      case Step.SweepDelete:
         return outcome === Outcome.Ok ? this.next(operation) : outcome;
       case Step.ClearTarget:
         if (outcome === Outcome.Ok) state.set(operation, Field.Cleared, 1);
@@ -216,16 +225,11 @@ export class DetachSteps {
     return holders > 0 ? Outcome.Held : Outcome.Ok;
   }
 
-  private deletePartition(operation: i32): i32 {
+  private deletePartition(operation: i32, descriptor: i32): i32 {
     const state = this.state;
     const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
     const number = state.view.getInt32(entry + Entry.Number, true);
-    putBlkpg(state.buffers, state.bufferAt(operation), number, u64(0), u64(0));
-    return this.port.blkpg(
-      operation,
-      state.get(operation, Field.DeviceDescriptor),
-      BlkpgOperation.BLKPG_DEL_PARTITION,
-    );
+    return this.port.deletePartition(operation, descriptor, number);
   }
 
   private next(operation: i32): i32 {
@@ -254,10 +258,17 @@ export class DetachSteps {
     return Outcome.Again;
   }
 
-  /** An instance that was over before anything was done is not ours to report as detached. */
+  /**
+   * Partitions of our own making that were spared because somebody held the device are swept now.
+   * An instance that was over before anything was done is not ours to report as detached.
+   */
   private gone(operation: i32): i32 {
-    if (this.state.get(operation, Field.Cleared) !== 0) return Outcome.Ok;
-    const asked = this.state.get64(operation, Field.DiskseqAsked);
+    const state = this.state;
+    if (state.get(operation, Field.Cleared) !== 0) {
+      const isLeft = state.get(operation, Field.Partitions) > state.get(operation, Field.Cursor);
+      return isLeft ? Outcome.More : Outcome.Ok;
+    }
+    const asked = state.get64(operation, Field.DiskseqAsked);
     const failure = asked === u64(0) ? Failure.NotAttached : Failure.Superseded;
     return this.port.fail(operation, failure, u64(0), u64(0));
   }

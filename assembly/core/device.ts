@@ -7,16 +7,7 @@
  * writable descriptor closed there makes old udevds re-read, which drops every partition.
  */
 import { Call, CommandFlag, Failure, Mismatch, Place, StatWord, Warning } from "../abi.ts";
-import {
-  BlkpgOperation,
-  Device,
-  Errno,
-  FileType,
-  Ioctl,
-  Lock,
-  LoFlag,
-  OpenFlag,
-} from "../wire/linux.ts";
+import { Device, Errno, FileType, Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
 import {
   clearBytes,
   LO_FILE_NAME,
@@ -28,7 +19,6 @@ import {
   loopOffset,
   loopRdevice,
   loopSizeLimit,
-  putBlkpg,
   putLoopConfig,
   putLoopInfo,
 } from "../wire/loop.ts";
@@ -56,6 +46,7 @@ export class DeviceSteps {
     const number = state.get(operation, Field.Number);
     const device = state.get(operation, Field.DeviceDescriptor);
     const control = state.get(operation, Field.ControlDescriptor);
+    const auxiliary = state.get(operation, Field.AuxiliaryDescriptor);
     switch (step) {
       case Step.OpenControl:
         return port.open(operation, Place.Control, OpenFlag.O_RDWR, -1, 0);
@@ -72,9 +63,9 @@ export class DeviceSteps {
           0,
         );
       case Step.StatusBacking:
-        return getStatus(state, port, operation, state.get(operation, Field.AuxiliaryDescriptor));
+        return getStatus(state, port, operation, auxiliary);
       case Step.CloseBacking:
-        return port.close(operation, state.get(operation, Field.AuxiliaryDescriptor));
+        return port.close(operation, auxiliary);
       case Step.AddNumber: {
         const asked = state.get(operation, Field.NumberAsked);
         if (asked < 0) return Outcome.Skip;
@@ -97,17 +88,20 @@ export class DeviceSteps {
       case Step.StatusDevice:
         return getStatus(state, port, operation, device);
       case Step.ListLeftovers:
+      case Step.ListClaimed:
         return port.query(operation, Call.ListPartitions, number, -1);
-      case Step.DeleteLeftover:
+      case Step.ClaimDevice:
+        // Else a plain losetup could attach right now, and its partitions would be deleted.
+        return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK | OpenFlag.O_EXCL, number, 0);
+      case Step.StatusClaimed:
+        return getStatus(state, port, operation, auxiliary);
+      case Step.DeleteLeftover: {
         // The list still lies in the buffer; the first of it goes.
-        putBlkpg(
-          state.buffers,
-          state.bufferAt(operation),
-          state.buffers.getInt32(state.bufferAt(operation), true),
-          u64(0),
-          u64(0),
-        );
-        return port.blkpg(operation, device, BlkpgOperation.BLKPG_DEL_PARTITION);
+        const first = state.buffers.getInt32(state.bufferAt(operation), true);
+        return port.deletePartition(operation, auxiliary, first);
+      }
+      case Step.ReleaseClaim:
+        return port.close(operation, auxiliary);
       case Step.SeqBefore:
         return port.ioctlNumber(operation, device, Ioctl.BLKGETDISKSEQ);
       default:
@@ -202,6 +196,7 @@ export class DeviceSteps {
         state.set(operation, Field.Suspect, result);
         return outcome;
       case Step.OpenBacking:
+      case Step.ClaimDevice:
         state.set(operation, Field.AuxiliaryDescriptor, result);
         return outcome;
       case Step.StatusBacking:
@@ -223,8 +218,13 @@ export class DeviceSteps {
         return this.statDevice(operation);
       case Step.StatusDevice:
         return this.isBound(operation);
+      case Step.StatusClaimed:
+        return Outcome.Retry;
       case Step.ListLeftovers:
+      case Step.ListClaimed:
         return result > 0 ? Outcome.More : Outcome.Ok;
+      case Step.ReleaseClaim:
+        return this.unclaimed(operation);
       case Step.DeleteLeftover:
         return this.countLeftover(operation);
       case Step.SeqBefore:
@@ -285,6 +285,8 @@ export class DeviceSteps {
         return this.takeNumber(operation, state.get(operation, Field.NumberAsked));
       case Step.CloseBacking:
         return this.nextBacking(operation);
+      case Step.ReleaseClaim:
+        return this.unclaimed(operation);
       case Step.OpenBacking:
         if (outcome === Outcome.Skip) this.passSuspect(operation);
         return outcome;
@@ -432,6 +434,11 @@ export class DeviceSteps {
   private isBound(operation: i32): i32 {
     if (this.state.get(operation, Field.NumberAsked) < 0) return Outcome.Retry;
     return this.port.fail(operation, Failure.DeviceBound, u64(0), u64(0));
+  }
+
+  private unclaimed(operation: i32): i32 {
+    this.state.set(operation, Field.AuxiliaryDescriptor, -1);
+    return Outcome.Ok;
   }
 
   private countLeftover(operation: i32): i32 {

@@ -14,8 +14,8 @@ import {
   StatWord,
   Warning,
 } from "../abi.ts";
-import { BlkpgOperation, Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
-import { LoopInfo, loopFlags, putBlkpg, setLoopFlags } from "../wire/loop.ts";
+import { Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
+import { LoopInfo, loopFlags, setLoopFlags } from "../wire/loop.ts";
 import { answer, getStatus, loopDescriptor, Port } from "./port.ts";
 import { Entry, Field, Global, State } from "./state.ts";
 import { Outcome, Step } from "./transitions.ts";
@@ -162,17 +162,12 @@ export class PartitionSteps {
   private addPartition(operation: i32): i32 {
     const state = this.state;
     const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
-    putBlkpg(
-      state.buffers,
-      state.bufferAt(operation),
+    return this.port.addPartition(
+      operation,
+      state.get(operation, Field.DeviceDescriptor),
       state.view.getInt32(entry + Entry.Number, true),
       state.view.getUint64(entry + Entry.Start, true),
       state.view.getUint64(entry + Entry.Size, true),
-    );
-    return this.port.blkpg(
-      operation,
-      state.get(operation, Field.DeviceDescriptor),
-      BlkpgOperation.BLKPG_ADD_PARTITION,
     );
   }
 

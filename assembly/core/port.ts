@@ -4,8 +4,8 @@
  * part of the state.
  */
 import { Call, Event, EventWord, Failure, Limit, Result, TimeoutReason } from "../abi.ts";
-import { Ioctl, Lock, OpenFlag } from "../wire/linux.ts";
-import { Blkpg, clearBytes } from "../wire/loop.ts";
+import { BlkpgOperation, Ioctl, Lock, OpenFlag } from "../wire/linux.ts";
+import { Blkpg, clearBytes, LoopInfo, putBlkpg } from "../wire/loop.ts";
 import { Field, State } from "./state.ts";
 import { Outcome } from "./transitions.ts";
 
@@ -95,7 +95,19 @@ export class Port {
     return this.ioctlBuffer(operation, descriptor, request, 8);
   }
 
-  blkpg(operation: i32, descriptor: i32, what: i32): i32 {
+  addPartition(operation: i32, descriptor: i32, number: i32, start: u64, length: u64): i32 {
+    const state = this.state;
+    putBlkpg(state.buffers, state.bufferAt(operation), number, start, length);
+    return this.blkpg(operation, descriptor, BlkpgOperation.BLKPG_ADD_PARTITION);
+  }
+
+  deletePartition(operation: i32, descriptor: i32, number: i32): i32 {
+    const state = this.state;
+    putBlkpg(state.buffers, state.bufferAt(operation), number, u64(0), u64(0));
+    return this.blkpg(operation, descriptor, BlkpgOperation.BLKPG_DEL_PARTITION);
+  }
+
+  private blkpg(operation: i32, descriptor: i32, what: i32): i32 {
     this.call(operation, Call.Blkpg, descriptor);
     this.state.set(operation, Field.CallRequest, what);
     this.state.set(operation, Field.CallBytes, Blkpg.Bytes);
@@ -250,8 +262,6 @@ export function loopDescriptor(state: State, operation: i32): i32 {
 
 /** loop_info64 of the device into the buffer. */
 export function getStatus(state: State, port: Port, operation: i32, descriptor: i32): i32 {
-  clearBytes(state.buffers, state.bufferAt(operation), LOOP_INFO_BYTES);
-  return port.ioctlBuffer(operation, descriptor, Ioctl.LOOP_GET_STATUS64, LOOP_INFO_BYTES);
+  clearBytes(state.buffers, state.bufferAt(operation), LoopInfo.Bytes);
+  return port.ioctlBuffer(operation, descriptor, Ioctl.LOOP_GET_STATUS64, LoopInfo.Bytes);
 }
-
-const LOOP_INFO_BYTES: i32 = 232;

@@ -4,8 +4,7 @@
  * AUTOCLEAR was set at birth, so the last close detaches even where LOOP_CLR_FD failed.
  */
 import { Call, Failure, Limit, Partscan, Place } from "../abi.ts";
-import { BlkpgOperation, Errno, Ioctl } from "../wire/linux.ts";
-import { putBlkpg } from "../wire/loop.ts";
+import { Errno, Ioctl } from "../wire/linux.ts";
 import { loopDescriptor, MILLISECOND, Port } from "./port.ts";
 import { Entry, Field, State } from "./state.ts";
 import { Outcome, Step } from "./transitions.ts";
@@ -119,12 +118,7 @@ export class UndoSteps {
     const state = this.state;
     const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
     const number = state.view.getInt32(entry + Entry.Number, true);
-    putBlkpg(state.buffers, state.bufferAt(operation), number, u64(0), u64(0));
-    return this.port.blkpg(
-      operation,
-      loopDescriptor(state, operation),
-      BlkpgOperation.BLKPG_DEL_PARTITION,
-    );
+    return this.port.deletePartition(operation, loopDescriptor(state, operation), number);
   }
 
   /** All is given back: again, from the start with our own partitions, or the end. */

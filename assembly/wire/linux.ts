@@ -38,6 +38,8 @@ export enum LoFlag {
 export enum OpenFlag {
   O_RDONLY = 0,
   O_RDWR = 2,
+  /** Of a block device: claims it; nobody can configure, mount or re-read it meanwhile. */
+  O_EXCL = 0x80,
   O_NOCTTY = 0x100,
   O_NONBLOCK = 0x800,
   O_CLOEXEC = 0x80000,
