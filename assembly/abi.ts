@@ -2,8 +2,8 @@
  * Every number that a host must know: the words of the boundary between the core and its host.
  *
  * Plain enums, compiled by asc into the core and by tsc into the host, so there is nothing to
- * generate. Values are frozen: append, never renumber. The core exports them too, and `host/core.ts`
- * compares every one at load, so a host never drives a core of another vocabulary.
+ * generate. Values are frozen: append, never renumber. The core exports them too, and
+ * `host/core.ts` compares every one at load, so a host never drives a core of another vocabulary.
  *
  * Words: a *command* is what the application asks; a *call* is a system call that the core wants
  * made; a *completion* is its result (`>= 0`, or `-errno`); an *event* is what the core tells the

@@ -77,7 +77,7 @@ export class AttachmentHandle implements Attachment {
   async detach(options: DetachOptions = {}): Promise<Detached> {
     // One at a time: a second call waits for the first and then finds it over, or tries again.
     await this.#ending;
-    if (this.#isOver) return { result: "gone", device: this.device, diskseq: this.diskseq };
+    if (this.#isOver) return this.#gone();
     const ending = this.#session.detachInstance(this.#target, this.#descriptor, options);
     this.#ending = ending.catch(() => {});
     const end = await ending;
@@ -86,7 +86,11 @@ export class AttachmentHandle implements Attachment {
     if (end.detached) return { ...end.detached, diskseq: this.diskseq };
     if (!this.#isOver) throw end.error;
     await this.release();
-    return { result: "gone", device: this.device, diskseq: this.diskseq };
+    return this.#gone();
+  }
+
+  #gone(): Detached {
+    return { result: "gone", device: this.device, diskseq: this.diskseq, holders: [] };
   }
 
   async release(): Promise<void> {

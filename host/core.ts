@@ -6,7 +6,7 @@
  * compiled to JavaScript, for debugging, coverage and differential tests.
  */
 import * as abi from "../assembly/abi.ts";
-import { Step } from "../assembly/core/transitions.ts";
+import { Step } from "../assembly/core/steps.ts";
 import { LoopError } from "./errors.ts";
 
 /** What runs inside: the exports of core.wasm, or the JavaScript build behind the same shape. */

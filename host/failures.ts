@@ -151,7 +151,7 @@ function explainImage(
     case Failure.SectorSizeAmbiguous:
       return [
         "ERR_LOOP_TABLE",
-        `${subject}: there is a GPT for sector sizes ${sizes(detail)}; say which with --sector-size`,
+        `${subject}: a GPT for sector sizes ${sizes(detail)} each; say which with --sector-size`,
       ];
     case Failure.GptDamaged:
       return [

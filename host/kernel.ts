@@ -57,7 +57,10 @@ export interface Kernel {
    * or `loop0p1/start`.
    */
   readAttribute(disk: string, attribute: string): string | undefined;
-  /** Names in `/sys/block/<disk>`; without a disk, in `/sys/block`. Empty where it does not exist. */
+  /**
+   * Names in `/sys/block/<disk>`; without a disk, in `/sys/block`. Empty where it does not
+   * exist.
+   */
   listNames(disk?: string): string[];
   /** Who holds a disk or one of its partitions; a descriptor of this process can be left out. */
   findHolders(disk: string, exceptDescriptor?: number): Promise<Holder[]>;

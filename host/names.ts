@@ -1,4 +1,7 @@
-/** The names people read: steps, warnings, system calls, errnos, devices. Formats, decides nothing. */
+/**
+ * The names people read: steps, warnings, system calls, errnos, devices. Formats, decides
+ * nothing.
+ */
 import { getSystemErrorMap } from "node:util";
 import { Call } from "../assembly/abi.ts";
 import { BlkpgOperation, Ioctl } from "../assembly/wire/linux.ts";

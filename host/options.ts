@@ -1,4 +1,7 @@
-/** Options checked and turned into the core's numbers. Every refusal names the option and the value. */
+/**
+ * Options checked and turned into the core's numbers. Every refusal names the option and the
+ * value.
+ */
 import { CommandFlag, Limit, Partscan } from "./core.ts";
 import { LoopError } from "./errors.ts";
 import type { AttachOptions, DetachOptions, PartscanMode } from "./types.ts";

@@ -9,6 +9,7 @@ import {
   Command,
   CommandFlag,
   type Core,
+  DetachResult,
   Event,
   Failure,
   type Partscan,
@@ -131,14 +132,15 @@ export class Session {
       const descriptorLeft = BigInt.asIntN(64, event.result[Result.Descriptor] ?? -1n);
       return { error, isDescriptorOpen: descriptorLeft >= 0n };
     }
-    const result = event.code === 0 ? "gone" : "deferred";
+    const result = event.code === DetachResult.Deferred ? "deferred" : "gone";
+    const holders = result === "deferred" ? await this.kernel.findHolders(disk) : [];
     const detached: Detached = {
       result,
       device: deviceName(target.number),
       diskseq: target.diskseq ?? null,
+      holders,
     };
     if (result === "deferred" && !options.lazy) {
-      const holders = await this.kernel.findHolders(disk);
       return { error: deferredError(target, holders), isDescriptorOpen: false };
     }
     return { detached, isDescriptorOpen: false };
@@ -218,8 +220,7 @@ function deferredError(target: Target, holders: readonly Holder[]): LoopError {
   const names = holderList(holders);
   return new LoopError(
     "ERR_LOOP_BUSY",
-    `${target.subject}: ${device} is held by ${names}; it goes away when they let go ` +
-      "(--lazy accepts that)",
+    `${device} is held by ${names}; it goes away when they let go ` + "(--lazy accepts that)",
     { device, step: "read-target", holders },
   );
 }

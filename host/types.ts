@@ -1,4 +1,5 @@
 /** The public shapes: what goes in and what comes out. Plain data, no behaviour. */
+import type { Holder } from "./kernel.ts";
 
 export type PartscanMode = "kernel" | "user" | "none";
 
@@ -10,13 +11,19 @@ export interface AttachOptions {
   readonly sizeLimit?: number | bigint;
   /** Logical block size, 512, 1024, 2048 or 4096; default: found in the image's GPT, else 512. */
   readonly sectorSize?: number;
-  /** Attach read-only; default false. An image that cannot be written falls back, with a warning. */
+  /**
+   * Attach read-only; default false. An image that cannot be written falls back, with a warning.
+   */
   readonly readOnly?: boolean;
-  /** Ask for direct I/O to the backing file; default false. Dropped with a warning where impossible. */
+  /**
+   * Ask for direct I/O to the backing file; default false. Dropped with a warning where
+   * impossible.
+   */
   readonly directIO?: boolean;
   /**
    * Who makes the partitions: `kernel` (default; falls back to `user`, with a warning, where the
-   * kernel has no parser for the table), `user` (own parsers and BLKPG; no re-read can drop them), `none`.
+   * kernel has no parser for the table), `user` (own parsers and BLKPG; no re-read can drop them),
+   * `none`.
    */
   readonly partscan?: PartscanMode;
   /** Keep the device when the handle and the process are gone; default false. */
@@ -31,7 +38,7 @@ export interface AttachOptions {
   readonly reference?: string;
   /** Make nodes that sysfs knows and /dev lacks (containers); default false. */
   readonly mknod?: boolean;
-  /** Milliseconds until it gives up and undoes; default 30 000. */
+  /** Milliseconds until it gives up and undoes, above 0; default 30 000; Infinity: never. */
   readonly timeoutMs?: number;
   /** Aborts and undoes; rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -44,7 +51,7 @@ export interface AttachOptions {
 export interface DetachOptions {
   /** Accept that the device goes away only when its holders let go; default false. */
   readonly lazy?: boolean;
-  /** Milliseconds; default 30 000. */
+  /** Milliseconds until it gives up, above 0; default 30 000; Infinity: never. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly onWarning?: (warning: LoopWarning) => void;
@@ -134,4 +141,6 @@ export interface Detached {
   readonly result: "gone" | "deferred";
   readonly device: string;
   readonly diskseq: bigint | null;
+  /** Who keeps a deferred device; empty when it is gone. */
+  readonly holders: readonly Holder[];
 }

@@ -18,7 +18,7 @@ import { Device, Errno, FileType, Ioctl, Lock, LoFlag, OpenFlag } from "../wire/
 import { loopDevice, loopFlags, loopInode } from "../wire/loop.ts";
 import { answer, getStatus, Port } from "./port.ts";
 import { Entry, Field, State } from "./state.ts";
-import { Outcome, Step } from "./transitions.ts";
+import { Outcome, Step } from "./steps.ts";
 
 const CLEAR_TRIES_MAX: i32 = 8;
 

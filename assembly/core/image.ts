@@ -21,8 +21,8 @@ import { FileType, Ioctl, OpenFlag } from "../wire/linux.ts";
 import { Mbr, MbrKind, mbrKind } from "../wire/mbr.ts";
 import { answer, Port } from "./port.ts";
 import { Field, State } from "./state.ts";
+import { Outcome, Step } from "./steps.ts";
 import { TableList } from "./table.ts";
-import { Outcome, Step } from "./transitions.ts";
 
 const SECTOR: u64 = u64(512);
 

@@ -1,9 +1,9 @@
 /**
  * The exported ABI: the whole surface of core.wasm, nothing but thin calls. Wasm-only.
  *
- * `start` once, then inputs; after each drain `pollCall` and `pollEvent`, which answer 1 and fill the
- * outbox, or 0. Enums are exported as globals `Enum.Member`, so that a host can check its vocabulary.
- * 64-bit results arrive signed in JavaScript.
+ * `start` once, then inputs; after each drain `pollCall` and `pollEvent`, which answer 1 and fill
+ * the outbox, or 0. Enums are exported as globals `Enum.Member`, so that a host can check its
+ * vocabulary. 64-bit results arrive signed in JavaScript.
  */
 import {
   Call,
@@ -31,7 +31,7 @@ import {
 } from "../abi.ts";
 import { panicNote } from "../panic.ts";
 import { Machine } from "./machine.ts";
-import { Step } from "./transitions.ts";
+import { Step } from "./steps.ts";
 
 export {
   Call,

@@ -18,7 +18,7 @@ import { Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
 import { LoopInfo, loopFlags, setLoopFlags } from "../wire/loop.ts";
 import { answer, getStatus, loopDescriptor, Port } from "./port.ts";
 import { Entry, Field, Global, State } from "./state.ts";
-import { Outcome, Step } from "./transitions.ts";
+import { Outcome, Step } from "./steps.ts";
 
 /** A node that devtmpfs does not make is waited for so often (about half a second). */
 const NODE_TRIES_MAX: i32 = 32;

@@ -7,7 +7,7 @@ import { Call, Event, EventWord, Failure, Limit, Result, TimeoutReason } from ".
 import { BlkpgOperation, Ioctl, Lock, OpenFlag } from "../wire/linux.ts";
 import { Blkpg, clearBytes, LoopInfo, putBlkpg } from "../wire/loop.ts";
 import { Field, State } from "./state.ts";
-import { Outcome } from "./transitions.ts";
+import { Outcome } from "./steps.ts";
 
 /** Returned by a step that made a call or waits, instead of an outcome. */
 export const PENDING: i32 = -1;

@@ -41,7 +41,10 @@ export enum Field {
   Partscan,
   NumberAsked,
 
-  /** 64-bit; 0: none. When the operation times out, is looked at again, is reported without its call. */
+  /**
+   * 64-bit; 0: none. When the operation times out, is looked at again, is reported without its
+   * call.
+   */
   Deadline,
   Wake,
   Grace,
@@ -121,7 +124,10 @@ export enum Field {
   /** 1: an entry in use has a number that no kernel gives. */
   Excess,
   Crc,
-  /** 64-bit, 512-byte sectors: extended partition, its link under way, and Brent's remembered one. */
+  /**
+   * 64-bit, 512-byte sectors: extended partition, its link under way, and Brent's remembered
+   * one.
+   */
   ExtendedStart,
   ExtendedSize,
   LinkSector,
@@ -194,7 +200,10 @@ export enum Entry {
   MbrType = 32,
   /** 1: sysfs shows it as it must be. */
   Seen = 36,
-  /** GPT: 16 bytes each. An extended MBR partition keeps its whole size (u64, sectors) at TypeGuid. */
+  /**
+   * GPT: 16 bytes each. An extended MBR partition keeps its whole size (u64, sectors) at
+   * TypeGuid.
+   */
   TypeGuid = 40,
   UniqueGuid = 56,
   /** 72 bytes */

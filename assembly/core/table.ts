@@ -1,6 +1,6 @@
 /**
- * The list of partitions of an operation: filled from decoded entries, then judged as a whole. It is
- * what the kernel's own parsers would make of the table, or the operation fails and says which
+ * The list of partitions of an operation: filled from decoded entries, then judged as a whole. It
+ * is what the kernel's own parsers would make of the table, or the operation fails and says which
  * partition is to blame. Reads no image and makes no call.
  *
  * Sources: block/partitions/msdos.c (parse_extended, msdos_partition), block/partitions/core.c
@@ -19,7 +19,7 @@ import {
 } from "../wire/mbr.ts";
 import { Port } from "./port.ts";
 import { Entry, Field, Global, State } from "./state.ts";
-import { Outcome } from "./transitions.ts";
+import { Outcome } from "./steps.ts";
 
 const SECTOR: u64 = u64(512);
 
@@ -89,7 +89,10 @@ export class TableList {
     }
   }
 
-  /** Whether there is another link to read; begins the next extended partition's chain if need be. */
+  /**
+   * Whether there is another link to read; begins the next extended partition's chain if need
+   * be.
+   */
   hasLink(operation: i32): bool {
     const state = this.state;
     if (state.get(operation, Field.Excess) !== 0) return false;

@@ -7,7 +7,7 @@ import { Call, Failure, Limit, Partscan, Place } from "../abi.ts";
 import { Errno, Ioctl } from "../wire/linux.ts";
 import { loopDescriptor, MILLISECOND, Port } from "./port.ts";
 import { Entry, Field, State } from "./state.ts";
-import { Outcome, Step } from "./transitions.ts";
+import { Outcome, Step } from "./steps.ts";
 
 const CLEAR_TRIES_MAX: i32 = 8;
 
@@ -171,7 +171,9 @@ export class UndoSteps {
     }
   }
 
-  /** A number that is locked, held, or was lost twice is let be; the lowest free is not the only. */
+  /**
+   * A number that is locked, held, or was lost twice is let be; the lowest free is not the only.
+   */
   private passOver(operation: i32, after: i32): void {
     const state = this.state;
     const number = state.get(operation, Field.Number);

@@ -1,7 +1,7 @@
 /**
- * loop_config, loop_info64 and blkpg_partition as bytes in a buffer. Builds and reads them in place;
- * no pointer is in them but the descriptor of the backing file. Source: include/uapi/linux/loop.h,
- * include/uapi/linux/blkpg.h, the same on every 64-bit architecture.
+ * loop_config, loop_info64 and blkpg_partition as bytes in a buffer. Builds and reads them in
+ * place; no pointer is in them but the descriptor of the backing file. Source:
+ * include/uapi/linux/loop.h, include/uapi/linux/blkpg.h, the same on every 64-bit architecture.
  *
  *   loop_config      0 fd u32 | 4 block_size u32 | 8 loop_info64 | 240 reserved u64[8]
  *   loop_info64      0 lo_device | 8 lo_inode | 16 lo_rdevice | 24 lo_offset | 32 lo_sizelimit

@@ -1,7 +1,7 @@
 /**
  * The DOS partition table: four slots in sector 0, and one sector of four for every logical
- * partition. Decodes bytes that somebody else has read; follows no chain itself. What Linux makes of
- * it: block/partitions/msdos.c.
+ * partition. Decodes bytes that somebody else has read; follows no chain itself. What Linux makes
+ * of it: block/partitions/msdos.c.
  *
  *   sector  0x1b8 disk signature | 0x1be four slots of 16 bytes | 0x1fe 55 aa
  *   slot    0 boot (00 or 80) | 4 type | 8 first sector | 12 sectors

@@ -1,0 +1,166 @@
+/**
+ * The words of the tables: what an operation can be at, and what can come of it. Nothing else; what
+ * follows what is in `transitions.ts`.
+ */
+
+/** The order is that of an attach, then giving back, then that of a detach. */
+export enum Step {
+  Idle = 0,
+
+  /* The image and its table. */
+  OpenImage,
+  StatImage,
+  ReopenImage,
+  ReopenReadOnly,
+  ClosePath,
+  SizeImage,
+  ReadHead,
+  ReadTail,
+  ReadEntries,
+  ReadOtherHeader,
+  ReadLogical,
+  Arrange,
+
+  /* Under the lock of loop-control: overlap guard, choice of a number, configuration. */
+  AwaitControl,
+  OpenControl,
+  LockControl,
+  FindBacking,
+  OpenBacking,
+  StatusBacking,
+  CloseBacking,
+  AddNumber,
+  FreeNumber,
+  FindUnbound,
+  AddAny,
+  OpenDevice,
+  MakeDevice,
+  StatDevice,
+  LockDevice,
+  StatusDevice,
+  ListLeftovers,
+  ClaimDevice,
+  StatusClaimed,
+  ListClaimed,
+  DeleteLeftover,
+  ReleaseClaim,
+  SeqBefore,
+  MakePrivate,
+  OpenPrivate,
+  MakeHidden,
+  OpenHidden,
+  RemoveHidden,
+  OpenPublic,
+  Configure,
+  ProbeConfigure,
+  SetFd,
+  CloseControl,
+
+  /* Proof of what the kernel made, and the old path's settings. */
+  SetStatus,
+  SetBlockSize,
+  SetDirectIo,
+  SeqAfter,
+  StatusAfter,
+  SizeAfter,
+
+  /* Partitions. */
+  DrainOpen,
+  DrainClose,
+  DrainList,
+  ScanStatus,
+  ScanSet,
+  AddPartition,
+  ListPartitions,
+  OpenNode,
+  MakeNode,
+  StatNode,
+  SeqNode,
+  CloseNode,
+
+  /* The end of an attach. */
+  UnlockDevice,
+  CloseImage,
+  KeepStatus,
+  KeepSet,
+  CloseWritable,
+  Done,
+
+  /* Giving back. */
+  UndoControl,
+  UndoAuxiliary,
+  UndoList,
+  UndoDelete,
+  UndoClear,
+  UndoHidden,
+  UndoWritable,
+  UndoDevice,
+  UndoJudge,
+  Backoff,
+  UndoPath,
+  UndoImage,
+  Failed,
+
+  /* Detach. */
+  OpenTarget,
+  StatTarget,
+  SeqTarget,
+  StatusTarget,
+  LockTarget,
+  FlushTarget,
+  ListTarget,
+  FindHolders,
+  DeleteTarget,
+  ClearTarget,
+  CloseTarget,
+  ReadTarget,
+  NameHolders,
+  SweepOpen,
+  SweepStatus,
+  SweepDelete,
+  SweepClose,
+  Detached,
+  RelockTarget,
+  ReturnTarget,
+
+  Count,
+}
+
+export enum Outcome {
+  /** The step did what it is for. */
+  Ok = 0,
+  /** There is nothing to do here. */
+  Skip,
+  /** Another of the same is to be done. */
+  More,
+  /** The same step after a wait. */
+  Again,
+  /** The same call at once. */
+  Repeat,
+  /** Give the device back, wait, take one anew. */
+  Retry,
+  /** The same, and let this number be. */
+  PassOver,
+  /** Give the device back and begin again with partitions of our own making. */
+  Restart,
+  /** Give everything back, then fail. */
+  Fail,
+  /** The thing is not there; another way is tried. */
+  Missing,
+  /** Not for writing. */
+  ReadOnly,
+  /** What the image begins with. */
+  Gpt,
+  Mbr,
+  /** This copy of the GPT is bad: the other one. */
+  OtherCopy,
+  /** Only the table was asked for. */
+  Probe,
+  /** Partitions are made by the kernel, by us, by nobody. */
+  Kernel,
+  User,
+  /** Somebody holds the device. */
+  Held,
+
+  Count,
+}
