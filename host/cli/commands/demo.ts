@@ -1,0 +1,147 @@
+/**
+ * `diskseq demo`: the first thing a newcomer sees. Makes an image, attaches it, shows what happened
+ * call by call, detaches it. Leaves nothing behind, also on Ctrl-C.
+ */
+import type { Detached, LoopDevice, LoopDeviceJson, StepReport } from "../../types.ts";
+import { partitionColumns, partitionRow } from "../describe.ts";
+import { alignColumns, escapeText, humanMs, humanSize, jsonLine, titles, wrap } from "../format.ts";
+import { efiSystem, linuxFilesystem, mebibyte, smallImageBytes, withImage } from "../image.ts";
+import { interruptible } from "../interrupt.ts";
+import { warner } from "../report.ts";
+import { stepLines } from "../steps.ts";
+import { type Context, defineCommand, type Output } from "../table.ts";
+
+const partitions = [
+  { name: "boot", type: efiSystem, start: mebibyte, size: mebibyte },
+  { name: "root", type: linuxFilesystem, start: 2 * mebibyte, size: 4 * mebibyte },
+  { name: "data", type: linuxFilesystem, start: 6 * mebibyte, size: mebibyte },
+];
+/** Lines for steps, so that the whole fits on a page. */
+const stepsMax = 32;
+
+export const demoCommand = defineCommand({
+  name: "demo",
+  summary: "show an attach, step by step, with a small image made for it",
+  usage: "[options]",
+  description: [
+    "Makes an 8 MiB image with three partitions in the directory for temporary files, attaches " +
+      "it, shows the device, its partitions and every call that led there, and detaches it again.",
+  ],
+  options: {},
+  examples: [["sudo diskseq demo", "see what diskseq does"]],
+  async run({ json }, context) {
+    const api = await context.loadApi();
+    await interruptible("demo", context, (signal) =>
+      withImage("demo.img", partitions, async (path) => {
+        const steps: StepReport[] = [];
+        const attachment = await api.attach(path, {
+          signal,
+          onWarning: warner(context),
+          onStep: (step) => steps.push(step),
+        });
+        const device = attachment.toJSON();
+        const attachSteps = [...steps];
+        if (!json) {
+          context.stdout.write(introduction(path, attachment, attachSteps, context));
+        }
+        const started = performance.now();
+        const detached = await attachment.detach();
+        const tookMs = performance.now() - started;
+        context.stdout.write(
+          json
+            ? jsonLine(resultOf(path, device, attachSteps, detached))
+            : farewell(detached, tookMs, context),
+        );
+      }),
+    );
+    return 0;
+  },
+});
+
+function resultOf(
+  path: string,
+  device: LoopDeviceJson,
+  steps: readonly StepReport[],
+  { result, diskseq }: Detached,
+): object {
+  const image = { path, size: smallImageBytes };
+  return { image, device, steps, detached: { device: device.device, diskseq, result } };
+}
+
+function introduction(
+  path: string,
+  device: LoopDevice,
+  steps: readonly StepReport[],
+  { stdout }: Context,
+): string {
+  const name = escapeText(device.device);
+  const [head = "", ...rows] = alignColumns(partitionColumns, [
+    titles(partitionColumns),
+    ...device.partitions.map(partitionRow),
+  ]);
+  const lines = [
+    `${heading("image", stdout)}${escapeText(path)}`,
+    `${blank}${humanSize(smallImageBytes)}, sparse, a GPT with ${partitions.length} partitions`,
+    "",
+    `${heading("attach", stdout)}${stdout.paint("green", name)}   ${diskseqText(device)}`,
+    ...note(diskseqNote(device), stdout),
+    "",
+    `${blank}${stdout.paint("dim", head)}`,
+    ...rows.map((row) => blank + row),
+    "",
+    ...note(partitionNote(device), stdout),
+    "",
+    `${heading("steps", stdout)}what it took, in milliseconds`,
+    ...stepLines(steps, stepsMax).map(
+      (line, index) => blank + (index === 0 ? stdout.paint("dim", line) : line),
+    ),
+    "",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function diskseqText({ devnum, diskseq }: LoopDevice): string {
+  return `device number ${escapeText(devnum)}, disk sequence number ${diskseq ?? "none"}`;
+}
+
+function diskseqNote({ device, diskseq, identity }: LoopDevice): string {
+  const name = escapeText(device);
+  return identity === "diskseq"
+    ? `${name} is only a name: after a detach the next image may get it. The number ${diskseq} ` +
+        "is this attach and never another one, so an event or a node with a different number is " +
+        "not ours."
+    : `${name} is only a name: after a detach the next image may get it. Newer kernels number ` +
+        "every attach; this one does not, so identity is best effort here.";
+}
+
+function partitionNote({ partitions: made }: LoopDevice): string {
+  const by = made[0]?.by === "kernel" ? "the kernel's parsers" : "diskseq's own parsers and BLKPG";
+  return (
+    `Made by ${by}. Each was opened and compared with the image's table before attach ` +
+    "returned: no waiting, no 'udevadm settle', no retry loop."
+  );
+}
+
+function farewell({ device, result }: Detached, tookMs: number, { stdout }: Context): string {
+  const name = escapeText(device);
+  const gone = result === "gone" ? "is gone" : "goes when its last holder lets go";
+  const after = `after ${humanMs(tookMs)} ms; the image is removed too`;
+  const lines = [
+    `${heading("detach", stdout)}${name} ${gone}, ${after}`,
+    "",
+    `${heading("next", stdout)}diskseq attach IMAGE        the same with an image of yours`,
+    `${blank}diskseq run IMAGE -- CMD    only for as long as CMD runs`,
+    `${blank}diskseq doctor              what this machine offers`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+const blank = " ".repeat(8);
+
+function heading(text: string, stdout: Output): string {
+  return stdout.paint("bold", text.padEnd(blank.length));
+}
+
+function note(text: string, stdout: Output): string[] {
+  return wrap(text, blank, 88).map((line) => stdout.paint("dim", line));
+}

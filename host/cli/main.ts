@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+/**
+ * The entry of the command: gives `dispatch` the real streams and the real API, and ends the
+ * process with its exit code or of the signal that came. Nothing is decided here.
+ */
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { commands } from "./commands.ts";
+import { dispatch } from "./dispatch.ts";
+import { painter } from "./format.ts";
+import { Interruption } from "./interrupt.ts";
+import type { Api, Context, Output } from "./table.ts";
+
+const context: Context = {
+  stdout: output(process.stdout),
+  stderr: output(process.stderr),
+  version: readVersion(),
+  commands,
+  loadApi: async (): Promise<Api> => await import("../index.ts"),
+};
+
+try {
+  const code = await dispatch(process.argv.slice(2), context);
+  await flush();
+  process.exit(code);
+} catch (error) {
+  if (!(error instanceof Interruption)) {
+    throw error;
+  }
+  await flush();
+  await dieOf(error.signal);
+}
+
+function output(stream: NodeJS.WriteStream): Output {
+  // A reader that left (EPIPE) is no reason to speak, nor to leave a device half undone.
+  stream.on("error", () => {});
+  const isTerminal = stream.isTTY === true;
+  return {
+    isTerminal,
+    write: (text) => void stream.write(text),
+    paint: painter(isTerminal, process.env),
+  };
+}
+
+function readVersion(): string {
+  // From build/host/cli/ to the package.
+  const text = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Resolves when both streams have taken what was written, or can take no more. */
+async function flush(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    await new Promise<void>((resolve) => {
+      stream.write("", () => resolve());
+    });
+  }
+}
+
+async function dieOf(signal: NodeJS.Signals): Promise<never> {
+  process.kill(process.pid, signal);
+  // As process 1 of a container nobody dies of a signal without a handler.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  process.exit(128 + constants.signals[signal]);
+}
