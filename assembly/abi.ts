@@ -19,7 +19,7 @@ export enum Limit {
   /** Partitions of one table, at most: a disk has 256 minors and one is the disk itself. */
   PartitionsMax = 255,
   /** One operation's buffer: argument structs, sysfs records, pieces of a partition table. */
-  BufferBytes = 8192,
+  BufferBytes = 16384,
   /** Command in, one record: words of 8 bytes (see `CommandWord`), then the reference. */
   InboxBytes = 256,
   /** Call, event or partition out, one record: words of 8 bytes. */

@@ -294,7 +294,7 @@ export class Machine {
   private record(operation: i32, outcome: i32, errno: i32): void {
     const state = this.state;
     const isTry = outcome === Outcome.Retry || outcome === Outcome.PassOver;
-    if (state.get(operation, Field.Failure) !== Failure.None) return;
+    if (!this.port.isUndecided(operation)) return;
     if (isTry || outcome === Outcome.Fail) this.port.note(operation, errno);
     if (outcome === Outcome.Fail) state.set(operation, Field.Failure, Failure.System);
   }

@@ -163,13 +163,19 @@ export class Port {
   /** A failure the core finds itself; the first one counts. Returns the outcome that it is. */
   fail(operation: i32, failure: i32, detail: u64, detail2: u64): i32 {
     const state = this.state;
-    if (state.get(operation, Field.Failure) === Failure.None) {
+    if (this.isUndecided(operation)) {
       this.note(operation, 0);
       state.set(operation, Field.Failure, failure);
       state.set64(operation, Field.FailedDetail, detail);
       state.set64(operation, Field.FailedDetail2, detail2);
     }
     return Outcome.Fail;
+  }
+
+  /** No failure yet, or only a flush's, which a detach that went on outweighs. */
+  isUndecided(operation: i32): bool {
+    const failure = this.state.get(operation, Field.Failure);
+    return failure === Failure.None || failure === Failure.FlushFailed;
   }
 
   /** Remembers where and with which errno something went wrong. */

@@ -3,7 +3,7 @@
  * and one of buffers, which the kernel reads and fills and nobody hashes.
  *
  *   state    globals | operation 0: fields, partitions | operation 1 ...
- *   buffers  8 KiB a operation; belongs to the outstanding call until its completion
+ *   buffers  16 KiB an operation; belongs to the outstanding call until its completion
  *
  * Every field is a slot of 8 bytes, so that one enum is the layout. Knows no step and no policy.
  */
