@@ -4,7 +4,7 @@
  * others is opened only when its backing path leads to the same inode or nowhere.
  */
 import { Call, CommandFlag, Failure, Place } from "../abi.ts";
-import { FileType, LoFlag, OpenFlag } from "../wire/linux.ts";
+import { FileType, Ioctl, LoFlag, OpenFlag } from "../wire/linux.ts";
 import {
   loopDevice,
   loopFlags,
@@ -13,7 +13,7 @@ import {
   loopRdevice,
   loopSizeLimit,
 } from "../wire/loop.ts";
-import { getStatus, PENDING, Port } from "./port.ts";
+import { answer, getStatus, PENDING, Port } from "./port.ts";
 import { Field, State } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
@@ -43,6 +43,8 @@ export class GuardSteps {
         );
       case Step.StatusBacking:
         return getStatus(state, port, operation, auxiliary);
+      case Step.SeqBacking:
+        return port.ioctlNumber(operation, auxiliary, Ioctl.BLKGETDISKSEQ);
       default:
         assert(step === Step.CloseBacking);
         return port.close(operation, auxiliary);
@@ -67,9 +69,13 @@ export class GuardSteps {
       case Step.OpenBacking:
         state.set(operation, Field.AuxiliaryDescriptor, result);
         return outcome;
-      default:
-        assert(step === Step.StatusBacking);
+      case Step.StatusBacking:
         return this.judgeBacking(operation);
+      default: {
+        assert(step === Step.SeqBacking);
+        const isOurs = answer(state, operation) === state.get64(operation, Field.AbandonedDiskseq);
+        return isOurs ? Outcome.Ok : this.overlaps(operation);
+      }
     }
   }
 
@@ -104,12 +110,18 @@ export class GuardSteps {
     if (theirLimit !== u64(0) && theirStart < size && theirLimit < u64(size - theirStart)) {
       theirEnd = u64(theirStart + theirLimit);
     }
-    if (start < theirEnd && theirStart < end) {
-      this.port.fail(operation, Failure.Overlap, u64(0), u64(0));
-      state.set(operation, Field.FailedNumber, state.get(operation, Field.Suspect));
-      return Outcome.Fail;
-    }
-    return Outcome.Ok;
+    if (start >= theirEnd || theirStart >= end) return Outcome.Ok;
+    // A device of this very operation, given back, that somebody else still has open?
+    const abandoned = state.get(operation, Field.Abandoned) - 1;
+    if (abandoned === state.get(operation, Field.Suspect)) return Outcome.Held;
+    return this.overlaps(operation);
+  }
+
+  private overlaps(operation: i32): i32 {
+    const state = this.state;
+    this.port.fail(operation, Failure.Overlap, u64(0), u64(0));
+    state.set(operation, Field.FailedNumber, state.get(operation, Field.Suspect));
+    return Outcome.Fail;
   }
 
   private passSuspect(operation: i32): void {

@@ -20,6 +20,8 @@ export const POLICY: i32[] = [
   Step.OpenBacking, Errno.ENODEV, Outcome.Skip,
   Step.OpenBacking, Errno.EBUSY, Outcome.Retry,
   Step.StatusBacking, Errno.ENXIO, Outcome.Skip,
+  Step.SeqBacking, Errno.EINVAL, Outcome.Ok,
+  Step.SeqBacking, Errno.ENOTTY, Outcome.Ok,
 
   Step.AddNumber, Errno.EEXIST, Outcome.Ok,
   Step.AddNumber, Errno.EAGAIN, Outcome.Repeat,

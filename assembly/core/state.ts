@@ -160,6 +160,11 @@ export enum Field {
   Suspect,
   SuspectFlags,
 
+  /** Number of a device that was given back, plus one, 0: none; and its diskseq (64-bit). While
+   *  somebody has it open it still shows our image. */
+  Abandoned,
+  AbandonedDiskseq,
+
   /** What happens after giving back: an `Outcome`. */
   Afterwards,
   Failure,

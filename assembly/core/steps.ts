@@ -28,6 +28,7 @@ export enum Step {
   FindBacking,
   OpenBacking,
   StatusBacking,
+  SeqBacking,
   CloseBacking,
   AddNumber,
   FreeNumber,

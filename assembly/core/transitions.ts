@@ -53,6 +53,8 @@ export const ROWS: i32[] = [
   Step.OpenBacking, Outcome.Skip, Step.FindBacking,
   Step.StatusBacking, Outcome.Ok, Step.CloseBacking,
   Step.StatusBacking, Outcome.Skip, Step.CloseBacking,
+  Step.StatusBacking, Outcome.Held, Step.SeqBacking,
+  Step.SeqBacking, Outcome.Ok, Step.CloseBacking,
   Step.CloseBacking, Outcome.Ok, Step.FindBacking,
   Step.AddNumber, Outcome.Ok, Step.OpenDevice,
   Step.AddNumber, Outcome.Skip, Step.FreeNumber,

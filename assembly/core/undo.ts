@@ -157,6 +157,11 @@ export class UndoSteps {
 
   private forgetDevice(operation: i32): void {
     const state = this.state;
+    if (state.get(operation, Field.Configured) !== 0) {
+      state.set(operation, Field.Abandoned, state.get(operation, Field.Number) + 1);
+      const diskseq = state.get64(operation, Field.Diskseq);
+      state.set64(operation, Field.AbandonedDiskseq, diskseq);
+    }
     state.set(operation, Field.Configured, 0);
     state.set(operation, Field.OldPath, 0);
     state.set64(operation, Field.Diskseq, u64(0));
