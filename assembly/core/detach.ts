@@ -20,7 +20,7 @@ import { answer, getStatus, Port } from "./port.ts";
 import { Entry, Field, State } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
-const CLEAR_TRIES_MAX: i32 = 8;
+const TRIES_MAX: i32 = 8;
 
 /** So many looks (about 30 ms) before somebody who holds the device is worth telling. */
 const PATIENCE: i32 = 5;
@@ -146,18 +146,20 @@ export class DetachSteps {
         this.port.note(operation, errno);
         state.set(operation, Field.Failure, Failure.FlushFailed);
         return outcome;
+      case Step.ListTarget:
+        return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Ok;
       case Step.DeleteTarget:
       case Step.SweepDelete:
         return outcome === Outcome.Ok ? this.next(operation) : outcome;
       case Step.ClearTarget:
         if (outcome === Outcome.Ok) state.set(operation, Field.Cleared, 1);
         if (errno === Errno.EBUSY || outcome !== Outcome.Again) return outcome;
-        return state.get(operation, Field.Waits) < CLEAR_TRIES_MAX ? outcome : Outcome.Fail;
+        return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Fail;
       case Step.CloseTarget:
         return this.closed(operation);
       case Step.ReadTarget:
         if (outcome === Outcome.Ok) return this.gone(operation);
-        return state.get(operation, Field.Waits) < CLEAR_TRIES_MAX ? outcome : Outcome.Fail;
+        return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Fail;
       case Step.NameHolders:
         return outcome === Outcome.Ok ? this.tell(operation, 0) : outcome;
       default:

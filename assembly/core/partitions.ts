@@ -62,6 +62,7 @@ export class PartitionSteps {
       case Step.StatNode:
         return port.fstat(operation, auxiliary);
       case Step.SeqNode:
+        if (state.get64(operation, Field.Diskseq) === u64(0)) return Outcome.Skip;
         return port.ioctlNumber(operation, auxiliary, Ioctl.BLKGETDISKSEQ);
       case Step.UnlockDevice:
         if (!state.has(operation, CommandFlag.NoLock)) return Outcome.Skip;
@@ -99,7 +100,7 @@ export class PartitionSteps {
         state.set(operation, Field.WritableDescriptor, -1);
         return outcome;
       case Step.AddPartition:
-        return this.afterAdd(operation, outcome);
+        return this.afterAdd(operation, result, outcome);
       case Step.OpenNode:
       case Step.MakeNode:
         return this.finishNode(operation, step, result, outcome);
@@ -154,6 +155,7 @@ export class PartitionSteps {
     const state = this.state;
     const mode = state.get(operation, Field.Partscan);
     state.set(operation, Field.Cursor, 0);
+    state.set(operation, Field.FailedErrno, 0);
     if (mode === Partscan.None) return Outcome.Skip;
     if (found > 0) return Outcome.Ok;
     return mode === Partscan.Kernel ? Outcome.Kernel : Outcome.User;
@@ -172,9 +174,10 @@ export class PartitionSteps {
   }
 
   /** EBUSY may mean that it is there already; the comparison with sysfs decides. */
-  private afterAdd(operation: i32, outcome: i32): i32 {
+  private afterAdd(operation: i32, result: i32, outcome: i32): i32 {
     const state = this.state;
     if (outcome !== Outcome.Ok) return outcome;
+    if (result < 0) this.port.note(operation, -result);
     const cursor = state.get(operation, Field.Cursor) + 1;
     state.set(operation, Field.Cursor, cursor);
     return state.get(operation, Field.Partitions) > cursor ? Outcome.More : Outcome.Ok;
@@ -272,6 +275,11 @@ export class PartitionSteps {
       const entry = state.entryAt(operation, i);
       if (state.view.getInt32(entry + Entry.Seen, true) === 1) continue;
       const number = u64(state.view.getInt32(entry + Entry.Number, true));
+      if (state.get(operation, Field.FailedErrno) !== 0) {
+        // BLKPG said EBUSY, and what is in the way is something else.
+        state.set(operation, Field.Failure, Failure.System);
+        return Outcome.Fail;
+      }
       return this.port.fail(operation, Failure.PartitionMissing, number, u64(0));
     }
     return Outcome.Fail;

@@ -177,6 +177,7 @@ export const ROWS: i32[] = [
   Step.FlushTarget, Outcome.Ok, Step.ListTarget,
   Step.ListTarget, Outcome.More, Step.FindHolders,
   Step.ListTarget, Outcome.Ok, Step.ClearTarget,
+  Step.ListTarget, Outcome.Again, Step.ListTarget,
   Step.FindHolders, Outcome.Ok, Step.DeleteTarget,
   Step.FindHolders, Outcome.Held, Step.ClearTarget,
   Step.DeleteTarget, Outcome.More, Step.DeleteTarget,
