@@ -426,7 +426,7 @@ export enum TimeoutReason {
   Backoff = 2,
   /** Something that others hold is looked at again. */
   Poll = 3,
-  /** A call outlived the deadline; the application is told without it. */
+  /** Giving back outlived the deadline by two seconds; the application is told without it. */
   Grace = 4,
 }
 

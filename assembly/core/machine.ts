@@ -38,7 +38,7 @@ import { UndoSteps } from "./undo.ts";
 
 const REPEATS_MAX: i32 = 64;
 
-/** A call that is still out so long after its operation should have ended is reported without. */
+/** An operation that is still giving back so long after it should have ended is reported already. */
 const GRACE_MS: i32 = 2000;
 
 export class Machine {
@@ -111,7 +111,6 @@ export class Machine {
     if (state.get(operation, Field.Ticket) !== ticket) return Fault.UnknownTicket;
     this.timers.arrive(now);
     state.set(operation, Field.Ticket, 0);
-    state.set64(operation, Field.Grace, u64(0));
     const step = state.get(operation, Field.Step);
     let outcome = this.judge(operation, step, result);
     if (state.get(operation, Field.Interrupt) !== Failure.None && isInterruptible(step)) {
@@ -210,13 +209,11 @@ export class Machine {
   private interrupt(operation: i32, failure: i32): void {
     const state = this.state;
     if (state.get(operation, Field.Interrupt) !== Failure.None) return;
-    state.set(operation, Field.Interrupt, failure);
+    const grace = u64(u64(GRACE_MS) * u64(MILLISECOND));
     const isOut = state.get(operation, Field.Ticket) + state.get(operation, Field.CallPending);
-    if (isOut !== 0) {
-      const grace = u64(u64(GRACE_MS) * u64(MILLISECOND));
-      state.set64(operation, Field.Grace, u64(state.global(Global.Now) + grace));
-      return;
-    }
+    state.set(operation, Field.Interrupt, failure);
+    state.set64(operation, Field.Grace, u64(state.global(Global.Now) + grace));
+    if (isOut !== 0) return;
     if (!isInterruptible(state.get(operation, Field.Step))) return;
     state.set64(operation, Field.Wake, u64(0));
     state.set(operation, Field.Arrival, 0);
@@ -240,7 +237,7 @@ export class Machine {
     return this.port.fail(operation, failure, u64(0), u64(0));
   }
 
-  /** The call may never return: the application is told, giving back waits for it. */
+  /** A call may never return: the application is told, giving back goes on without it. */
   private reportEarly(operation: i32): void {
     const state = this.state;
     state.set64(operation, Field.Grace, u64(0));
