@@ -134,6 +134,11 @@ export class ConfigureSteps {
       case Step.Configure:
         state.set(operation, Field.Configured, 1);
         return outcome;
+      case Step.ProbeConfigure:
+        // No kernel configures nothing; if one says so, the device is cleared.
+        state.set(operation, Field.Configured, 1);
+        state.set(operation, Field.Failure, Failure.System);
+        return Outcome.Fail;
       case Step.SetFd:
         state.set(operation, Field.Configured, 1);
         state.set(operation, Field.OldPath, 1);

@@ -69,6 +69,8 @@ export class DetachSteps {
       case Step.ClearTarget:
         return port.ioctlValue(operation, device, Ioctl.LOOP_CLR_FD, 0);
       case Step.CloseTarget:
+        // From here on it is nobody's, whenever the call returns.
+        state.set(operation, Field.DeviceDescriptor, -1);
         return port.close(operation, device);
       case Step.ReadTarget:
         return port.query(operation, Call.ReadDisk, number, -1);
@@ -89,6 +91,7 @@ export class DetachSteps {
         return port.flock(operation, device, Lock.LOCK_SH);
       default:
         assert(step === Step.ReturnTarget);
+        state.set(operation, Field.DeviceDescriptor, -1);
         return device < 0 ? Outcome.Ok : port.close(operation, device);
     }
   }
@@ -242,7 +245,6 @@ export class DetachSteps {
   }
 
   private closed(operation: i32): i32 {
-    this.state.set(operation, Field.DeviceDescriptor, -1);
     return this.state.has(operation, CommandFlag.Release) ? Outcome.Skip : Outcome.Ok;
   }
 

@@ -4,7 +4,7 @@
  *
  * The descriptor is a read-only one of the public node: it holds the shared lock and stays.
  */
-import { Call, CommandFlag, Failure, Place, StatWord } from "../abi.ts";
+import { Call, CommandFlag, Failure, Limit, Place, StatWord } from "../abi.ts";
 import { Device, Errno, FileType, Ioctl, Lock, OpenFlag } from "../wire/linux.ts";
 import { answer, getStatus, Port } from "./port.ts";
 import { Field, State } from "./state.ts";
@@ -64,11 +64,8 @@ export class DeviceSteps {
         return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK | OpenFlag.O_EXCL, number, 0);
       case Step.StatusClaimed:
         return getStatus(state, port, operation, auxiliary);
-      case Step.DeleteLeftover: {
-        // The list still lies in the buffer; the first of it goes.
-        const first = state.buffers.getInt32(state.bufferAt(operation), true);
-        return port.deletePartition(operation, auxiliary, first);
-      }
+      case Step.DeleteLeftover:
+        return port.deletePartition(operation, auxiliary, state.get(operation, Field.Leftover));
       case Step.ReleaseClaim:
         return port.close(operation, auxiliary);
       default:
@@ -107,8 +104,9 @@ export class DeviceSteps {
       case Step.StatusClaimed:
         return Outcome.Retry;
       case Step.ListLeftovers:
-      case Step.ListClaimed:
         return result > 0 ? Outcome.More : Outcome.Ok;
+      case Step.ListClaimed:
+        return this.nextLeftover(operation, result);
       case Step.ReleaseClaim:
         return this.unclaimed(operation);
       case Step.DeleteLeftover:
@@ -185,6 +183,18 @@ export class DeviceSteps {
     return Outcome.Ok;
   }
 
+  /** The first of the list goes; one that is always there again is left to others. */
+  private nextLeftover(operation: i32, count: i32): i32 {
+    const state = this.state;
+    if (count === 0) return Outcome.Ok;
+    const deletions = state.get(operation, Field.LeftoverDeletions) + 1;
+    state.set(operation, Field.LeftoverDeletions, deletions);
+    if (deletions > Limit.PartitionsMax * 2) return Outcome.PassOver;
+    const first = state.buffers.getInt32(state.bufferAt(operation), true);
+    state.set(operation, Field.Leftover, first);
+    return Outcome.More;
+  }
+
   private countLeftover(operation: i32): i32 {
     const removed = this.state.get(operation, Field.LeftoversRemoved) + 1;
     this.state.set(operation, Field.LeftoversRemoved, removed);
@@ -194,7 +204,7 @@ export class DeviceSteps {
   private refusedLeftover(operation: i32, errno: i32, outcome: i32): i32 {
     const state = this.state;
     if (errno === Errno.EBUSY && state.get(operation, Field.NumberAsked) >= 0) {
-      const number = state.buffers.getInt32(state.bufferAt(operation) + 16, true);
+      const number = state.get(operation, Field.Leftover);
       return this.port.fail(operation, Failure.LeftoverOpen, u64(number), u64(0));
     }
     return outcome;

@@ -208,7 +208,7 @@ export class ImageSteps {
   private judgeHead(operation: i32, bytes: i32): i32 {
     const state = this.state;
     const at = state.bufferAt(operation);
-    const kind = mbrKind(state.buffers, at);
+    const kind = mbrKind(state.buffers, at, bytes);
     if (kind === MbrKind.Protective) {
       let found = 0;
       for (let size = 512; size <= 4096; size *= 2) {

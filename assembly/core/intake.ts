@@ -2,7 +2,7 @@
  * A command's words, checked and written into a blank operation. A command that is refused has
  * changed nothing. Starts nothing.
  */
-import { Command, CommandWord, Limit, Partscan } from "../abi.ts";
+import { Command, CommandFlag, CommandWord, Limit, Partscan } from "../abi.ts";
 import { Field, Global, State } from "./state.ts";
 
 const NUMBER_MAX: u64 = u64(0xfffff);
@@ -26,7 +26,10 @@ export class Intake {
   isValid(command: i32): bool {
     const number = i32(this.word(CommandWord.Number));
     if (number < -1 || u64(number < 0 ? 0 : number) > NUMBER_MAX) return false;
-    if (command === Command.Detach) return number >= 0;
+    if (command === Command.Detach) {
+      const isRelease = (i32(this.word(CommandWord.Flags)) & CommandFlag.Release) !== 0;
+      return number >= 0 && (!isRelease || i32(this.word(CommandWord.Descriptor)) >= 0);
+    }
     const size = this.word(CommandWord.SectorSize);
     const isPower = size === u64(512) || size === u64(1024) || size === u64(2048);
     if (size !== u64(0) && size !== u64(4096) && !isPower) return false;

@@ -28,7 +28,7 @@ import { ImageSteps } from "./image.ts";
 import { Intake } from "./intake.ts";
 import { Outlet } from "./outlet.ts";
 import { PartitionSteps } from "./partitions.ts";
-import { judgeErrno } from "./policy.ts";
+import { judgeErrno, judgeOther } from "./policy.ts";
 import { MILLISECOND, PENDING, Port } from "./port.ts";
 import { Field, Global, State } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
@@ -94,9 +94,9 @@ export class Machine {
     const isAttach = command === Command.Attach || command === Command.Probe;
     if (!isAttach && command !== Command.Detach) return -Fault.UnknownCommand;
     if (!this.intake.isValid(command)) return -Fault.BadArgument;
-    this.timers.arrive(now);
     const operation = this.freeOperation();
     if (operation < 0) return -Fault.Full;
+    this.timers.arrive(now);
     this.intake.accept(operation, command);
     this.start(operation, isAttach ? Step.OpenImage : Step.OpenTarget);
     this.settle();
@@ -177,7 +177,7 @@ export class Machine {
 
   private freeOperation(): i32 {
     for (let operation = 0; operation < this.state.operations; operation++) {
-      if (this.state.get(operation, Field.Command) === Command.None) return operation;
+      if (!this.timers.isBusy(operation)) return operation;
     }
     return -1;
   }
@@ -272,6 +272,7 @@ export class Machine {
       if (result < 0) this.port.warn(operation, Warning.CloseFailed, -result, u64(0));
     } else if (result < 0) {
       outcome = judgeErrno(step, -result);
+      if (outcome === Outcome.Repeat) outcome = this.repeat(operation, step);
     }
     if (step <= Step.Arrange) return this.image.finish(operation, step, result, outcome);
     if (isGuard(step)) return this.guard.finish(operation, step, result, outcome);
@@ -285,6 +286,13 @@ export class Machine {
       return outcome === Outcome.Repeat ? outcome : this.undo.finish(operation, step, outcome);
     }
     return this.detach.finish(operation, step, result, outcome);
+  }
+
+  /** A call that is interrupted for ever is treated like one that fails. */
+  private repeat(operation: i32, step: i32): i32 {
+    const repeats = this.state.get(operation, Field.Waits) + 1;
+    this.state.set(operation, Field.Waits, repeats);
+    return repeats <= REPEATS_MAX ? Outcome.Repeat : judgeOther(step);
   }
 
   /** An errno that matters: the reason of a failure, or one more lost try. */
@@ -302,10 +310,11 @@ export class Machine {
     let outcome = first;
     for (;;) {
       const step = state.get(operation, Field.Step);
-      if (outcome === Outcome.Repeat) outcome = this.repeat(operation, step);
+      if (outcome === Outcome.Repeat) outcome = this.begin(operation, step);
       if (outcome === PENDING) return;
-      if (outcome === Outcome.Retry || outcome === Outcome.PassOver) this.lost(operation);
       const next = this.transitions.next(step, outcome);
+      const isLost = outcome === Outcome.Retry || outcome === Outcome.PassOver;
+      if (isLost && next === Step.UndoControl) this.lost(operation);
       if (step === Step.CloseControl || step === Step.UndoControl) this.control.release(operation);
       if (next === Step.UndoControl) state.set(operation, Field.Afterwards, outcome);
       state.set(operation, Field.Step, next);
@@ -320,7 +329,7 @@ export class Machine {
         );
         return;
       }
-      if (next !== Step.ReadTarget) state.set(operation, Field.Waits, 0);
+      if (!isHalfAWait(step)) state.set(operation, Field.Waits, 0);
       if (this.isResting(operation, next)) return;
       outcome = this.begin(operation, next);
     }
@@ -358,16 +367,6 @@ export class Machine {
     }
   }
 
-  private repeat(operation: i32, step: i32): i32 {
-    const state = this.state;
-    const repeats = state.get(operation, Field.Waits) + 1;
-    state.set(operation, Field.Waits, repeats);
-    if (repeats <= REPEATS_MAX) return this.begin(operation, step);
-    this.port.note(operation, Errno.EINTR);
-    state.set(operation, Field.Failure, Failure.System);
-    return Outcome.Fail;
-  }
-
   /** A try is lost: tell which, with what. A device found bound had no errno of its own. */
   private lost(operation: i32): void {
     const state = this.state;
@@ -385,13 +384,18 @@ export class Machine {
   }
 }
 
+/** First halves of get-and-set, and a question in between: the wait is that of the other step. */
+function isHalfAWait(step: i32): bool {
+  return step === Step.ScanStatus || step === Step.KeepStatus || step === Step.NameHolders;
+}
+
 function isGuard(step: i32): bool {
   return step >= Step.FindBacking && step <= Step.CloseBacking;
 }
 
-/** Between these the application can end an operation; giving back and the very end go through. */
+/** Between these the application can end an operation; giving back goes through. */
 function isInterruptible(step: i32): bool {
-  if (step >= Step.OpenImage && step <= Step.KeepSet) return true;
+  if (step >= Step.OpenImage && step <= Step.CloseWritable) return true;
   if (step === Step.Backoff || step === Step.ReadTarget || step === Step.NameHolders) return true;
   return step >= Step.OpenTarget && step <= Step.ClearTarget;
 }

@@ -85,6 +85,8 @@ export class Outlet {
 
   /** The event of an operation that did what it is for. */
   succeed(operation: i32): void {
+    // An attach that was told as failed gives back instead.
+    assert(this.state.get(operation, Field.Reported) === 0);
     const isProbe = this.state.get(operation, Field.Command) === Command.Probe;
     const at = this.port.push(operation, isProbe ? Event.Probed : Event.Attached, 0);
     this.putResult(operation, at);
@@ -93,6 +95,7 @@ export class Outlet {
   /** The event of a detach that reached its end; its last writes may have failed all the same. */
   detached(operation: i32): void {
     const state = this.state;
+    if (state.get(operation, Field.Reported) !== 0) return;
     if (state.get(operation, Field.Failure) !== Failure.None) {
       this.port.failure(operation, Event.Failed);
     } else {

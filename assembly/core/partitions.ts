@@ -204,6 +204,8 @@ export class PartitionSteps {
     if (seen === expected) return Outcome.Ok;
     if (isKernel && seen === 0) {
       state.setGlobal(Global.ParserMissing + table, u64(1));
+      // What it found instead belongs to another reading of the image.
+      state.set(operation, Field.Partitions, expected);
       this.port.warn(operation, Warning.NoKernelParser, 0, u64(table));
       return Outcome.Restart;
     }

@@ -163,11 +163,20 @@ export const POLICY: i32[] = [
 /** The outcome of a negative completion. Failures are rare: the rows are searched as they stand. */
 export function judgeErrno(step: i32, errno: i32): i32 {
   assert(errno > 0);
-  let other: i32 = Outcome.Fail;
+  const outcome = find(step, errno);
+  if (outcome >= 0) return outcome;
+  return errno === Errno.EINTR ? Outcome.Repeat : judgeOther(step);
+}
+
+/** The outcome of an errno that has no row of its own. */
+export function judgeOther(step: i32): i32 {
+  const outcome = find(step, 0);
+  return outcome >= 0 ? outcome : Outcome.Fail;
+}
+
+function find(step: i32, errno: i32): i32 {
   for (let i = 0; i < POLICY.length; i += 3) {
-    if (POLICY[i] !== step) continue;
-    if (POLICY[i + 1] === errno) return POLICY[i + 2];
-    if (POLICY[i + 1] === 0) other = POLICY[i + 2];
+    if (POLICY[i] === step && POLICY[i + 1] === errno) return POLICY[i + 2];
   }
-  return errno === Errno.EINTR ? Outcome.Repeat : other;
+  return -1;
 }

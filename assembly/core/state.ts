@@ -131,6 +131,8 @@ export enum Field {
   ExtendedStart,
   ExtendedSize,
   LinkSector,
+  /** 1: there is a link to read at LinkSector. */
+  LinkAhead,
   LinkSize,
   LinkSeen,
   LinkSteps,
@@ -155,6 +157,9 @@ export enum Field {
   /** 1: by LOOP_SET_FD, so that its settings are still to come. */
   OldPath,
   LoFlags,
+  /** Leftover partition to delete next; tries to delete one, and how many are gone. */
+  Leftover,
+  LeftoverDeletions,
   LeftoversRemoved,
   /** Number of the loop device that a guard step looks at. */
   Suspect,

@@ -23,6 +23,9 @@ import { Outcome } from "./steps.ts";
 
 const SECTOR: u64 = u64(512);
 
+/** Remembered before any link was: no sector has this number. */
+const NO_SECTOR: u64 = u64(u64(0) - u64(1));
+
 /** `Entry.Seen` of an entry that points outside the disk, until the table is judged. */
 const OUT_OF_RANGE: i32 = -1;
 
@@ -96,15 +99,13 @@ export class TableList {
   hasLink(operation: i32): bool {
     const state = this.state;
     if (state.get(operation, Field.Excess) !== 0) return false;
-    if (state.get64(operation, Field.LinkSector) === u64(0)) {
-      if (!this.nextChain(operation)) return false;
-    }
+    if (state.get(operation, Field.LinkAhead) === 0 && !this.nextChain(operation)) return false;
     const empty = state.get(operation, Field.LinksEmpty) + 1;
     state.set(operation, Field.LinksEmpty, empty);
     const end = u64(u64(state.get64(operation, Field.LinkSector) + u64(1)) * SECTOR);
     if (empty <= Mbr.EmptyLinksMax && end <= state.get64(operation, Field.Capacity)) return true;
     // The kernel stops here in silence.
-    state.set64(operation, Field.LinkSector, u64(0));
+    state.set(operation, Field.LinkAhead, 0);
     return this.hasLink(operation);
   }
 
@@ -117,13 +118,13 @@ export class TableList {
       if (view.getInt32(entry + Entry.Number, true) > Mbr.Slots) break;
       if (!mbrIsExtended(view.getUint32(entry + Entry.MbrType, true))) continue;
       const start = view.getUint64(entry + Entry.Start, true) / SECTOR;
-      if (start === u64(0)) continue;
       state.set(operation, Field.Cursor, i + 1);
       state.set64(operation, Field.ExtendedStart, start);
       state.set64(operation, Field.ExtendedSize, view.getUint64(entry + Entry.TypeGuid, true));
       state.set64(operation, Field.LinkSector, start);
+      state.set(operation, Field.LinkAhead, 1);
       state.set64(operation, Field.LinkSize, view.getUint64(entry + Entry.TypeGuid, true));
-      state.set64(operation, Field.LinkSeen, u64(0));
+      state.set64(operation, Field.LinkSeen, NO_SECTOR);
       state.set(operation, Field.LinkSteps, 0);
       state.set(operation, Field.LinkPower, 1);
       state.set(operation, Field.LinksEmpty, 0);
@@ -141,7 +142,7 @@ export class TableList {
     if (this.isLoop(operation, sector)) {
       return this.port.fail(operation, Failure.ChainLoops, sector, u64(0));
     }
-    state.set64(operation, Field.LinkSector, u64(0));
+    state.set(operation, Field.LinkAhead, 0);
     if (!hasMagic(state.buffers, at)) return Outcome.More;
     const scale = this.scale(operation);
     let next = -1;
@@ -168,6 +169,7 @@ export class TableList {
     const offset = u64(mbrStart(state.buffers, at, next) * scale);
     const start = state.get64(operation, Field.ExtendedStart);
     state.set64(operation, Field.LinkSector, u64(start + offset));
+    state.set(operation, Field.LinkAhead, 1);
     state.set64(operation, Field.LinkSize, u64(mbrSize(state.buffers, at, next) * scale));
     return Outcome.More;
   }

@@ -169,6 +169,7 @@ export class UndoSteps {
     state.set(operation, Field.Identity, 0);
     state.set(operation, Field.LoFlags, 0);
     state.set(operation, Field.LeftoversRemoved, 0);
+    state.set(operation, Field.LeftoverDeletions, 0);
     state.set(operation, Field.Suspect, 0);
     const count = state.get(operation, Field.Partitions);
     for (let i = 0; i < count; i++) {

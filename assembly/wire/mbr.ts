@@ -29,8 +29,9 @@ export enum MbrKind {
 
 const EFI_GPT: u32 = 0xee;
 
-export function mbrKind(view: DataView, at: i32): i32 {
-  if (!hasMagic(view, at) || isAix(view, at)) return MbrKind.None;
+/** Judges the first `bytes` of a disk, which lie at `at`. */
+export function mbrKind(view: DataView, at: i32, bytes: i32): i32 {
+  if (bytes < Mbr.SectorBytes || !hasMagic(view, at)) return MbrKind.None;
   let protectiveSlots = 0;
   let goodSlots = 0;
   for (let slot = 0; slot < Mbr.Slots; slot++) {
@@ -39,6 +40,7 @@ export function mbrKind(view: DataView, at: i32): i32 {
     if (mbrStart(view, at, slot) === u64(1)) goodSlots++;
   }
   if (goodSlots > 0) return MbrKind.Protective;
+  if (isAix(view, at, bytes)) return MbrKind.None;
   for (let slot = 0; slot < Mbr.Slots; slot++) {
     const boot = view.getUint8(at + 0x1be + slot * 16);
     // A FAT boot sector without a table, or no table at all: either way no partitions.
@@ -53,9 +55,20 @@ export function hasMagic(view: DataView, at: i32): bool {
   return view.getUint8(at + 510) === 0x55 && view.getUint8(at + 511) === 0xaa;
 }
 
-/** "IBMA" in EBCDIC: Linux leaves such disks to its AIX parser. */
-function isAix(view: DataView, at: i32): bool {
-  return view.getUint32(at, false) === 0xc9c2d4c1;
+/**
+ * Linux leaves a disk to its AIX parser (msdos.c, aix_magic_present) when it begins with "IBMA" in
+ * EBCDIC, has "_LVM" in sector 7, and no slot of a type that only others use.
+ */
+function isAix(view: DataView, at: i32, bytes: i32): bool {
+  if (view.getUint32(at, false) !== 0xc9c2d4c1) return false;
+  for (let slot = 0; slot < Mbr.Slots; slot++) {
+    const type = mbrType(view, at, slot);
+    // New Solaris, Linux RAID, Linux, Linux LVM.
+    if (type === 0xbf || type === 0xfd || type === 0x83 || type === 0x8e) return false;
+    if (mbrIsExtended(type)) return false;
+  }
+  const label = 7 * Mbr.SectorBytes;
+  return bytes >= label + 4 && view.getUint32(at + label, false) === 0x5f4c564d;
 }
 
 /** Disk signature; its eight hex digits begin every MBR partition's uuid. */
