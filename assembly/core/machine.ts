@@ -38,7 +38,7 @@ import { UndoSteps } from "./undo.ts";
 
 const REPEATS_MAX: i32 = 64;
 
-/** An operation that is still giving back so long after it should have ended is reported already. */
+/** An operation that still gives back so long after its end is reported already. */
 const GRACE_MS: i32 = 2000;
 
 export class Machine {
@@ -297,11 +297,10 @@ export class Machine {
 
   /** An errno that matters: the reason of a failure, or one more lost try. */
   private record(operation: i32, outcome: i32, errno: i32): void {
-    const state = this.state;
-    const isTry = outcome === Outcome.Retry || outcome === Outcome.PassOver;
     if (!this.port.isUndecided(operation)) return;
+    const isTry = outcome === Outcome.Retry || outcome === Outcome.PassOver;
     if (isTry || outcome === Outcome.Fail) this.port.note(operation, errno);
-    if (outcome === Outcome.Fail) state.set(operation, Field.Failure, Failure.System);
+    if (outcome === Outcome.Fail) this.state.set(operation, Field.Failure, Failure.System);
   }
 
   /** Moves on until the operation makes a call, waits, or ends. */
