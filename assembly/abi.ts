@@ -250,6 +250,7 @@ export enum EventWord {
   Request = 7,
   /** What the code says. */
   Detail = 8,
+  /** Of System, TimedOut, Aborted, TriesExhausted: 1, somebody still holds the device open. */
   Detail2 = 9,
   /** Attached, Probed, Detached: the result, see `Result`. */
   Result = 10,

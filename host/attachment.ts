@@ -81,12 +81,23 @@ export class AttachmentHandle implements Attachment {
     const ending = this.#session.detachInstance(this.#target, this.#descriptor, options);
     this.#ending = ending.catch(() => {});
     const end = await ending;
-    if (!end.isDescriptorOpen) this.#descriptor = -1;
+    if (!end.isDescriptorOpen) this.#unpin();
     this.#isOver = end.detached?.result === "gone" || isGone(end.error);
     if (end.detached) return { ...end.detached, diskseq: this.diskseq };
     if (!this.#isOver) throw end.error;
     await this.release();
     return this.#gone();
+  }
+
+  /** Whether this handle holds the instance; a diskseq that is not known is not checked. */
+  pins(diskseq: bigint | undefined): boolean {
+    if (this.#descriptor < 0) return false;
+    return diskseq === undefined || this.diskseq === null || diskseq === this.diskseq;
+  }
+
+  #unpin(): void {
+    this.#descriptor = -1;
+    this.#session.forget(this.#target.number, this);
   }
 
   #gone(): Detached {
@@ -95,7 +106,7 @@ export class AttachmentHandle implements Attachment {
 
   async release(): Promise<void> {
     const descriptor = this.#descriptor;
-    this.#descriptor = -1;
+    this.#unpin();
     if (descriptor >= 0) await this.#session.release(this.#target.number, descriptor);
   }
 

@@ -32,7 +32,8 @@ const environment: LoopErrorCode = "ERR_LOOP_ENVIRONMENT";
 /** The error of a `Failed` event. */
 export function failureError(context: FailureContext): LoopError {
   const { event } = context;
-  const [code, message] = explain(context);
+  const [code, text] = explain(context);
+  const message = isLeftBound(event) ? `${text}; ${deviceName(event.number)} ${leftBound}` : text;
   return new LoopError(code, message, {
     errno: event.errno === 0 ? undefined : -event.errno,
     syscall: event.call === Call.None ? undefined : syscallName(event.call, event.request),
@@ -41,6 +42,14 @@ export function failureError(context: FailureContext): LoopError {
     tries: (context.tries ?? []).map(tryOf),
     holders: context.holders,
   });
+}
+
+const leftBound = "is held open by somebody and goes when they let go";
+
+/** Giving back was done, and somebody else keeps the device for a while. */
+function isLeftBound(event: CoreEvent): boolean {
+  const codes = [Failure.System, Failure.TimedOut, Failure.Aborted, Failure.TriesExhausted];
+  return codes.includes(event.code) && event.detail2 === 1n && event.number >= 0;
 }
 
 function tryOf(event: CoreEvent): Try {
@@ -64,7 +73,7 @@ function explain(context: FailureContext): [LoopErrorCode, string] {
         `${subject}: timed out at step ${kebab(Step[event.step] ?? "")}; ` +
           (event.detail === 1n
             ? "a call is still out and will be undone when it returns"
-            : "all undone (see --timeout, timeoutMs)"),
+            : "undone (see --timeout, timeoutMs)"),
       ];
     case Failure.Aborted:
       return ["ERR_LOOP_SYSTEM", `${subject}: aborted`];

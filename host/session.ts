@@ -61,6 +61,8 @@ interface Common {
 export class Session {
   readonly kernel: Kernel;
   readonly #driver: Driver;
+  /** The latest handle of each loop number. */
+  readonly #handles = new Map<number, AttachmentHandle>();
 
   constructor(kernel: Kernel, options: SessionOptions = {}) {
     const seed = options.seed ?? BigInt(Math.floor(Math.random() * 2 ** 48));
@@ -91,12 +93,17 @@ export class Session {
       options,
     );
     if (outcome.event.event !== Event.Attached) throw failed(outcome, subject, options.signal);
-    return new AttachmentHandle(this, outcome, checked.isPersistent);
+    const handle = new AttachmentHandle(this, outcome, checked.isPersistent);
+    this.#handles.set(outcome.event.number, handle);
+    return handle;
   }
 
   /** See `detach` of the package. */
   async detach(target: DetachTarget, options: DetachOptions = {}): Promise<Detached> {
     const resolved = await resolveTarget(this, target);
+    const handle = this.#handles.get(resolved.number);
+    // The lock of a handle of our own must not keep us out.
+    if (handle?.pins(resolved.diskseq)) return handle.detach(options);
     const end = await this.detachInstance(resolved, -1, options);
     if (end.detached) return end.detached;
     throw end.error;
@@ -144,6 +151,11 @@ export class Session {
       return { error: deferredError(target, holders), isDescriptorOpen: false };
     }
     return { detached, isDescriptorOpen: false };
+  }
+
+  /** A handle that pins nothing any more. */
+  forget(number: number, handle: AttachmentHandle): void {
+    if (this.#handles.get(number) === handle) this.#handles.delete(number);
   }
 
   /** Closes the descriptor of a handle and leaves the device to its own fate. */

@@ -1,7 +1,9 @@
 /**
  * The steps of a detach: prove the instance, take the lock, flush, delete our own partitions unless
- * somebody holds the device, clear it, and see it gone. Read-only descriptors do for all of it and
- * wake no watch. Nothing is touched before the instance is proven; the open descriptor pins it.
+ * somebody holds the device, clear it, and see it gone. Partitions that are still there then are
+ * swept under a claim: those that were spared because somebody held the device, and those that the
+ * kernel drops only now, in the last close of somebody else, which the claim's open waits for.
+ * Read-only descriptors do for all of it and wake no watch. Nothing is touched before the instance is proven; the open descriptor pins it.
  */
 import {
   Call,
@@ -76,10 +78,12 @@ export class DetachSteps {
         return port.query(operation, Call.ReadDisk, number, -1);
       case Step.NameHolders:
         return port.query(operation, Call.FindHolders, number, -1);
+      case Step.LookTarget:
+      case Step.SweepList:
+        return port.query(operation, Call.ListPartitions, number, -1);
       case Step.SweepOpen:
         return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK | OpenFlag.O_EXCL, number, 0);
       case Step.SweepStatus:
-        state.set(operation, Field.Cursor, 0);
         return getStatus(state, port, operation, auxiliary);
       case Step.SweepDelete:
         return this.deletePartition(operation, auxiliary);
@@ -110,7 +114,10 @@ export class DetachSteps {
         return this.judgeSeq(operation);
       case Step.StatusTarget:
         return this.judgeStatus(operation);
+      case Step.LookTarget:
+        return result > 0 ? Outcome.More : Outcome.Ok;
       case Step.ListTarget:
+      case Step.SweepList:
         return this.remember(operation, result);
       case Step.FindHolders:
         return this.judgeHolders(operation, result);
@@ -154,6 +161,8 @@ export class DetachSteps {
       case Step.DeleteTarget:
       case Step.SweepDelete:
         return outcome === Outcome.Ok ? this.next(operation) : outcome;
+      case Step.SweepOpen:
+        return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Skip;
       case Step.ClearTarget:
         if (outcome === Outcome.Ok) state.set(operation, Field.Cleared, 1);
         if (errno === Errno.EBUSY || outcome !== Outcome.Again) return outcome;
@@ -161,7 +170,7 @@ export class DetachSteps {
       case Step.CloseTarget:
         return this.closed(operation);
       case Step.ReadTarget:
-        if (outcome === Outcome.Ok) return this.gone(operation);
+        if (outcome === Outcome.Ok) return this.gone(operation, Outcome.Skip);
         return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Fail;
       case Step.NameHolders:
         return outcome === Outcome.Ok ? this.tell(operation, 0) : outcome;
@@ -256,22 +265,18 @@ export class DetachSteps {
     const now = state.buffers.getUint64(at + DiskWord.Diskseq * 8, true);
     let mine = state.get64(operation, Field.Diskseq);
     if (mine === u64(0)) mine = state.get64(operation, Field.DiskseqAsked);
-    if (!bound || (mine !== u64(0) && now !== mine)) return this.gone(operation);
+    if (!bound) return this.gone(operation, Outcome.Ok);
+    // The number belongs to somebody else, and so does all that there is to see.
+    if (mine !== u64(0) && now !== mine) return this.gone(operation, Outcome.Skip);
     const isHeld = state.get(operation, Field.Waits) >= PATIENCE;
     if (isHeld && state.get(operation, Field.Told) === 0) return Outcome.Held;
     return Outcome.Again;
   }
 
-  /**
-   * Partitions of our own making that were spared because somebody held the device are swept now.
-   * An instance that was over before anything was done is not ours to report as detached.
-   */
-  private gone(operation: i32): i32 {
+  /** An instance that was over before anything was done is not ours to report as detached. */
+  private gone(operation: i32, outcome: i32): i32 {
     const state = this.state;
-    if (state.get(operation, Field.Cleared) !== 0) {
-      const isLeft = state.get(operation, Field.Partitions) > state.get(operation, Field.Cursor);
-      return isLeft ? Outcome.More : Outcome.Ok;
-    }
+    if (state.get(operation, Field.Cleared) !== 0) return outcome;
     const asked = state.get64(operation, Field.DiskseqAsked);
     const failure = asked === u64(0) ? Failure.NotAttached : Failure.Superseded;
     return this.port.fail(operation, failure, u64(0), u64(0));

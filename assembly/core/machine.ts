@@ -283,7 +283,9 @@ export class Machine {
     }
     // An undo that must be repeated has undone nothing yet.
     if (step <= Step.UndoImage) {
-      return outcome === Outcome.Repeat ? outcome : this.undo.finish(operation, step, outcome);
+      return outcome === Outcome.Repeat
+        ? outcome
+        : this.undo.finish(operation, step, result, outcome);
     }
     return this.detach.finish(operation, step, result, outcome);
   }
@@ -385,7 +387,8 @@ export class Machine {
 
 /** First halves of get-and-set, and a question in between: the wait is that of the other step. */
 function isHalfAWait(step: i32): bool {
-  return step === Step.ScanStatus || step === Step.KeepStatus || step === Step.NameHolders;
+  if (step === Step.ScanStatus || step === Step.KeepStatus) return true;
+  return step === Step.NameHolders || step === Step.UndoRead;
 }
 
 function isGuard(step: i32): bool {

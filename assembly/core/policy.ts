@@ -133,6 +133,8 @@ export const POLICY: i32[] = [
   Step.UndoClear, Errno.ENXIO, Outcome.Ok,
   Step.UndoClear, 0, Outcome.Again,
   Step.UndoHidden, 0, Outcome.Ok,
+  Step.UndoRead, 0, Outcome.Skip,
+  Step.UndoLook, 0, Outcome.Ok,
 
   Step.OpenTarget, Errno.ENOENT, Outcome.Missing,
   Step.OpenTarget, Errno.ENXIO, Outcome.Missing,
@@ -153,9 +155,12 @@ export const POLICY: i32[] = [
   Step.ReadTarget, Errno.ENOENT, Outcome.Ok,
   Step.ReadTarget, 0, Outcome.Again,
   Step.NameHolders, 0, Outcome.Ok,
+  Step.LookTarget, 0, Outcome.Ok,
+  Step.SweepOpen, Errno.ENXIO, Outcome.Again,
   Step.SweepOpen, 0, Outcome.Skip,
   Step.SweepStatus, Errno.ENXIO, Outcome.Ok,
   Step.SweepStatus, 0, Outcome.Skip,
+  Step.SweepList, 0, Outcome.Ok,
   Step.SweepDelete, 0, Outcome.Ok,
   Step.RelockTarget, 0, Outcome.Ok,
 ];

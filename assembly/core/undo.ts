@@ -3,13 +3,16 @@
  * what we configured, and only that; then the descriptors. Runs to its end whatever a call answers:
  * AUTOCLEAR was set at birth, so the last close detaches even where LOOP_CLR_FD failed.
  */
-import { Call, Failure, Limit, Partscan, Place } from "../abi.ts";
+import { Call, DiskWord, Failure, Limit, Partscan, Place } from "../abi.ts";
 import { Errno, Ioctl } from "../wire/linux.ts";
 import { loopDescriptor, MILLISECOND, Port } from "./port.ts";
 import { Entry, Field, State } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 const CLEAR_TRIES_MAX: i32 = 8;
+
+/** About 0.7 s. */
+const GONE_TRIES_MAX: i32 = 45;
 
 /** An explicit number that is lost so often belongs to somebody else. */
 const NUMBER_FAILURES_MAX: i32 = 2;
@@ -54,6 +57,18 @@ export class UndoSteps {
         return this.close(operation, Field.WritableDescriptor);
       case Step.UndoDevice:
         return this.close(operation, Field.DeviceDescriptor);
+      case Step.UndoRead:
+        // Only an end waits; the next try takes another device if it must.
+        if (state.get(operation, Field.Configured) === 0) return Outcome.Skip;
+        if (state.get(operation, Field.Afterwards) !== Outcome.Fail) return Outcome.Skip;
+        return this.port.query(operation, Call.ReadDisk, state.get(operation, Field.Number), -1);
+      case Step.UndoLook:
+        return this.port.query(
+          operation,
+          Call.ListPartitions,
+          state.get(operation, Field.Number),
+          -1,
+        );
       case Step.UndoJudge:
         return this.judge(operation);
       case Step.UndoPath:
@@ -65,7 +80,7 @@ export class UndoSteps {
     }
   }
 
-  finish(operation: i32, step: i32, outcome: i32): i32 {
+  finish(operation: i32, step: i32, result: i32, outcome: i32): i32 {
     const state = this.state;
     switch (step) {
       case Step.UndoControl:
@@ -90,6 +105,10 @@ export class UndoSteps {
       case Step.UndoDevice:
         state.set(operation, Field.DeviceDescriptor, -1);
         return outcome;
+      case Step.UndoRead:
+        return result < 0 ? outcome : this.judgeDisk(operation);
+      case Step.UndoLook:
+        return result > 0 ? this.again(operation, Outcome.Ok) : outcome;
       case Step.UndoPath:
         state.set(operation, Field.PathDescriptor, -1);
         return outcome;
@@ -103,6 +122,28 @@ export class UndoSteps {
   private close(operation: i32, field: i32): i32 {
     const descriptor = this.state.get(operation, field);
     return descriptor < 0 ? Outcome.Ok : this.port.close(operation, descriptor);
+  }
+
+  /**
+   * Somebody who has the device open right now (udev looks at all of them) puts its end off. That is
+   * waited for a while, so that "all undone" is true when it is told.
+   */
+  private judgeDisk(operation: i32): i32 {
+    const state = this.state;
+    const at = state.bufferAt(operation);
+    const bound = state.buffers.getUint64(at + DiskWord.Bound * 8, true) !== u64(0);
+    const now = state.buffers.getUint64(at + DiskWord.Diskseq * 8, true);
+    const mine = state.get64(operation, Field.Diskseq);
+    if (bound && mine !== u64(0) && now !== mine) return Outcome.Skip;
+    if (!bound) return Outcome.Ok;
+    const outcome = this.again(operation, Outcome.Skip);
+    if (outcome === Outcome.Skip) state.set64(operation, Field.FailedDetail2, u64(1));
+    return outcome;
+  }
+
+  private again(operation: i32, otherwise: i32): i32 {
+    const waits = this.state.get(operation, Field.Waits);
+    return waits < GONE_TRIES_MAX ? Outcome.Again : otherwise;
   }
 
   /** Partitions of our own making outlive the detach on many kernels; the kernel's own do not. */

@@ -4,7 +4,7 @@
  * Looks through `System` only, so tests describe a machine in a few lines. Judges nothing by uid.
  */
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { release } from "node:os";
+import { release, version } from "node:os";
 import { escapeText } from "./format.ts";
 import { factsOf } from "./kernel-facts.ts";
 
@@ -31,7 +31,8 @@ export interface System {
 }
 
 export const realSystem: System = {
-  release: release(),
+  // Debian's release has an ABI number where the patch number belongs; its version tells it.
+  release: /\bDebian (\d+\.\d+\.\d+)/.exec(version())?.[1] ?? release(),
   read(path) {
     try {
       return readFileSync(path, "utf8");
