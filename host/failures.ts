@@ -115,7 +115,10 @@ function explainErrno(event: CoreEvent, subject: string, device: string): [LoopE
     case Step.OpenTarget:
       if (isRefused) return [environment, `${device} cannot be opened (${what}); run as root`];
       if (name !== "ENOENT") break;
-      return [environment, `${device} has no node in /dev; ask for --mknod (mknod: true)`];
+      return [
+        environment,
+        `${device} has no node in /dev; make it (mknod), or attach with --mknod (mknod: true)`,
+      ];
     case Step.OpenNode:
       if (name !== "ENOENT") break;
       return [

@@ -36,7 +36,8 @@ export function checkAttachOptions(options: AttachOptions): CheckedAttach {
   const lock = options.lock ?? "shared";
   if (lock !== "shared" && lock !== "none") throw refuse("lock", lock, "shared or none");
   const number = options.device ?? -1;
-  if (!Number.isInteger(number) || number < -1 || number > 0xfffff) {
+  const isChosen = options.device !== undefined;
+  if (isChosen && (!Number.isInteger(number) || number < 0 || number > 0xfffff)) {
     throw refuse("device", number, "a loop number from 0 to 1048575");
   }
   let flags = 0;

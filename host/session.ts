@@ -232,7 +232,7 @@ function deferredError(target: Target, holders: readonly Holder[]): LoopError {
   const names = holderList(holders);
   return new LoopError(
     "ERR_LOOP_BUSY",
-    `${device} is held by ${names}; it goes away when they let go ` + "(--lazy accepts that)",
+    `${device} is held by ${names}; it goes away when they let go (--lazy accepts that)`,
     { device, step: "read-target", holders },
   );
 }

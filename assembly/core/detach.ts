@@ -24,6 +24,9 @@ import { Outcome, Step } from "./steps.ts";
 
 const TRIES_MAX: i32 = 8;
 
+/** About a second. */
+const OTHERS_TRIES_MAX: i32 = 64;
+
 /** So many looks (about 30 ms) before somebody who holds the device is worth telling. */
 const PATIENCE: i32 = 5;
 
@@ -164,9 +167,10 @@ export class DetachSteps {
       case Step.SweepOpen:
         return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Skip;
       case Step.ClearTarget:
-        if (outcome === Outcome.Ok) state.set(operation, Field.Cleared, 1);
-        if (errno === Errno.EBUSY || outcome !== Outcome.Again) return outcome;
-        return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Fail;
+        return this.refusedClear(operation, errno, outcome);
+      case Step.OpenTarget:
+        this.port.note(operation, errno);
+        return outcome;
       case Step.CloseTarget:
         return this.closed(operation);
       case Step.ReadTarget:
@@ -235,8 +239,11 @@ export class DetachSteps {
   }
 
   private judgeHolders(operation: i32, holders: i32): i32 {
-    this.state.set(operation, Field.Holders, holders);
-    return holders > 0 ? Outcome.Held : Outcome.Ok;
+    const state = this.state;
+    state.set(operation, Field.Holders, holders);
+    if (holders === 0) return Outcome.Ok;
+    // Mostly somebody who only looks (udev, losetup) and is gone in a moment.
+    return state.get(operation, Field.Waits) < TRIES_MAX ? Outcome.Again : Outcome.Held;
   }
 
   private deletePartition(operation: i32, descriptor: i32): i32 {
@@ -268,9 +275,33 @@ export class DetachSteps {
     if (!bound) return this.gone(operation, Outcome.Ok);
     // The number belongs to somebody else, and so does all that there is to see.
     if (mine !== u64(0) && now !== mine) return this.gone(operation, Outcome.Skip);
+    if (state.get(operation, Field.Cleared) === 0) return this.unopened(operation);
     const isHeld = state.get(operation, Field.Waits) >= PATIENCE;
     if (isHeld && state.get(operation, Field.Told) === 0) return Outcome.Held;
     return Outcome.Again;
+  }
+
+  /** ENXIO says unbound, which cannot be while this descriptor is open: believed the last time. */
+  private refusedClear(operation: i32, errno: i32, outcome: i32): i32 {
+    const state = this.state;
+    if (outcome !== Outcome.Again || errno === Errno.EBUSY) return outcome;
+    if (state.get(operation, Field.Waits) < TRIES_MAX) return outcome;
+    if (errno !== Errno.ENXIO) return Outcome.Fail;
+    state.set(operation, Field.Cleared, 1);
+    return Outcome.Ok;
+  }
+
+  /**
+   * Bound, and yet it could not be opened: without a node there is nothing to wait for; otherwise
+   * somebody is detaching it just now, who gets a moment.
+   */
+  private unopened(operation: i32): i32 {
+    const state = this.state;
+    const isMissing = state.get(operation, Field.FailedErrno) === Errno.ENOENT;
+    const waits = state.get(operation, Field.Waits);
+    if (!isMissing && waits < OTHERS_TRIES_MAX) return Outcome.Again;
+    state.set(operation, Field.Failure, Failure.System);
+    return Outcome.Fail;
   }
 
   /** An instance that was over before anything was done is not ours to report as detached. */

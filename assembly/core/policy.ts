@@ -124,9 +124,7 @@ export const POLICY: i32[] = [
   Step.MakeNode, Errno.EEXIST, Outcome.Ok,
   Step.SeqNode, Errno.EINVAL, Outcome.Skip,
   Step.SeqNode, Errno.ENOTTY, Outcome.Skip,
-  Step.KeepStatus, Errno.ENXIO, Outcome.Retry,
   Step.KeepSet, Errno.EAGAIN, Outcome.Again,
-  Step.KeepSet, Errno.ENXIO, Outcome.Retry,
 
   Step.UndoList, 0, Outcome.Ok,
   Step.UndoDelete, 0, Outcome.Ok,
@@ -150,7 +148,6 @@ export const POLICY: i32[] = [
   Step.FindHolders, 0, Outcome.Ok,
   Step.DeleteTarget, Errno.ENXIO, Outcome.Ok,
   Step.DeleteTarget, 0, Outcome.Held,
-  Step.ClearTarget, Errno.ENXIO, Outcome.Ok,
   Step.ClearTarget, 0, Outcome.Again,
   Step.ReadTarget, Errno.ENOENT, Outcome.Ok,
   Step.ReadTarget, 0, Outcome.Again,

@@ -185,6 +185,7 @@ export const ROWS: i32[] = [
   Step.ListTarget, Outcome.Again, Step.ListTarget,
   Step.FindHolders, Outcome.Ok, Step.DeleteTarget,
   Step.FindHolders, Outcome.Held, Step.ClearTarget,
+  Step.FindHolders, Outcome.Again, Step.FindHolders,
   Step.DeleteTarget, Outcome.More, Step.DeleteTarget,
   Step.DeleteTarget, Outcome.Ok, Step.ClearTarget,
   Step.DeleteTarget, Outcome.Held, Step.ClearTarget,

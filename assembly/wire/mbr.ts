@@ -63,8 +63,8 @@ function isAix(view: DataView, at: i32, bytes: i32): bool {
   if (view.getUint32(at, false) !== 0xc9c2d4c1) return false;
   for (let slot = 0; slot < Mbr.Slots; slot++) {
     const type = mbrType(view, at, slot);
-    // New Solaris, Linux RAID, Linux, Linux LVM.
-    if (type === 0xbf || type === 0xfd || type === 0x83 || type === 0x8e) return false;
+    // Linux swap (and old Solaris), Linux RAID, Linux, Linux LVM.
+    if (type === 0x82 || type === 0xfd || type === 0x83 || type === 0x8e) return false;
     if (mbrIsExtended(type)) return false;
   }
   const label = 7 * Mbr.SectorBytes;
