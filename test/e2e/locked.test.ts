@@ -1,0 +1,66 @@
+/**
+ * What others hold on free devices stops nobody: the attach goes on with another number.
+ */
+import { closeSync, openSync } from "node:fs";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { isBound } from "../helpers/devices.ts";
+import { expectRefusal } from "../helpers/expect.ts";
+import { hold } from "../helpers/holder.ts";
+import { blankImage, gptImage } from "../helpers/images.ts";
+import { command, tool } from "../helpers/process.ts";
+import { behaviour } from "../helpers/scene.ts";
+
+for (const what of ["lock", "exclusive"] as const) {
+  const name = what === "lock" ? "a lock on" : "an exclusive open of";
+  behaviour(
+    `${name} the lowest free device stops nobody`,
+    ["root", "losetup", "flock"],
+    async (scene) => {
+      const image = await gptImage(scene.path("d.img"));
+      const free = await lowestFree();
+      await hold(scene, what, free);
+      const device = await scene.attach(image);
+      assert.is.not(device.device, free);
+      assert.is(device.partitions.length, 3);
+      assert.ok(device.stderr.length < 2000, device.stderr);
+      await scene.detach(device.device);
+    },
+  );
+
+  behaviour(
+    `${name} a device asked for by number is said`,
+    ["root", "losetup", "flock"],
+    async (scene) => {
+      const image = blankImage(scene.path("d.img"), 1 << 20);
+      const free = await lowestFree();
+      const holder = await hold(scene, what, free);
+      const args = ["attach", image, "--device", free, "--timeout", "1s"];
+      const outcome = await command(args);
+      expectRefusal(outcome, [1, 5, 6], free);
+      assert.not.ok(isBound(Number(free.slice("/dev/loop".length))));
+      await holder.stop();
+    },
+  );
+}
+
+behaviour(
+  "an open descriptor on the lowest free device stops nobody",
+  ["root", "losetup"],
+  async (scene) => {
+    const image = await gptImage(scene.path("d.img"));
+    const free = await lowestFree();
+    const descriptor = openSync(free, "r");
+    const device = await scene.attach(image);
+    closeSync(descriptor);
+    assert.is(device.partitions.length, 3);
+    await scene.detach(device.device);
+  },
+);
+
+/** Nobody else of this machine takes part: the number is a guess, as it is for everybody. */
+async function lowestFree(): Promise<string> {
+  return (await tool("losetup", ["--find"])).trim();
+}
+
+test.run();

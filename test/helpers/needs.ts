@@ -1,0 +1,79 @@
+/**
+ * What a test needs of the machine. A need that is not met skips the test and says why; nothing is
+ * guessed from user ids or versions: each need is tried.
+ */
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { numberOf, partitionsOf, plainAttach, plainDetach } from "./devices.ts";
+import { gptImage } from "./images.ts";
+import { isInstalled, start } from "./process.ts";
+import { scratchRoot } from "./root.ts";
+
+/** `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; others: a tool's name. */
+export type Need =
+  | "root"
+  | "parsers"
+  | "namespaces"
+  | "sfdisk"
+  | "mkfs.ext4"
+  | "losetup"
+  | "lsblk"
+  | "flock"
+  | "partx"
+  | "mount"
+  | "setpriv";
+
+const tried = new Map<Need, Promise<string | undefined>>();
+
+/** Why a test with these needs cannot run here; undefined where it can. */
+export async function missing(needs: readonly Need[]): Promise<string | undefined> {
+  for (const need of needs) {
+    const reason = tried.get(need) ?? attempt(need);
+    tried.set(need, reason);
+    if ((await reason) !== undefined) {
+      return await reason;
+    }
+  }
+  return undefined;
+}
+
+/** Whether the kernel has a partition parser for GPT. */
+export async function kernelHasParsers(): Promise<boolean> {
+  return (await missing(["parsers"])) === undefined;
+}
+
+async function attempt(need: Need): Promise<string | undefined> {
+  if (need === "root") {
+    return canOpenControl() ? undefined : "needs root: /dev/loop-control cannot be opened";
+  }
+  if (need === "parsers") {
+    return (await canParse()) ? undefined : "needs a kernel with a partition parser for GPT";
+  }
+  if (need === "namespaces") {
+    const { status } = await start("unshare", ["--mount", "mount", "-t", "tmpfs", "t", "/mnt"])
+      .outcome;
+    return status === 0 ? undefined : "needs mount namespaces: unshare --mount fails";
+  }
+  return (await isInstalled(need)) ? undefined : `needs ${need}: it is not installed`;
+}
+
+function canOpenControl(): boolean {
+  try {
+    closeSync(openSync("/dev/loop-control", constants.O_RDWR));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function canParse(): Promise<boolean> {
+  const directory = mkdtempSync(join(scratchRoot, "needs-"));
+  try {
+    const device = await plainAttach("--partscan", await gptImage(join(directory, "gpt.img")));
+    const found = partitionsOf(numberOf(device)).length > 0;
+    await plainDetach(device);
+    return found;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
