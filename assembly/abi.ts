@@ -246,11 +246,11 @@ export enum EventWord {
   Errno = 5,
   /** Loop number, -1 where none is concerned. */
   Number = 6,
-  /** ioctl request, open flags or flock operation of the call. */
+  /** ioctl request, open flags or flock operation of the call. Warned: its descriptor. */
   Request = 7,
   /** What the code says. */
   Detail = 8,
-  /** Of System, TimedOut, Aborted, TriesExhausted: 1, somebody still holds the device open. */
+  /** Where a failure says nothing else of it: 1, somebody still holds the device open. */
   Detail2 = 9,
   /** Attached, Probed, Detached: the result, see `Result`. */
   Result = 10,

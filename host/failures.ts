@@ -46,10 +46,17 @@ export function failureError(context: FailureContext): LoopError {
 
 const leftBound = "is held open by somebody and goes when they let go";
 
+/** Failures whose second detail is about something else. */
+const ownDetail2: readonly number[] = [
+  Failure.NotHonoured,
+  Failure.PartitionMissing,
+  Failure.PartitionsOverlap,
+  Failure.OffsetBeyondEnd,
+];
+
 /** Giving back was done, and somebody else keeps the device for a while. */
 function isLeftBound(event: CoreEvent): boolean {
-  const codes = [Failure.System, Failure.TimedOut, Failure.Aborted, Failure.TriesExhausted];
-  return codes.includes(event.code) && event.detail2 === 1n && event.number >= 0;
+  return !ownDetail2.includes(event.code) && event.detail2 === 1n && event.number >= 0;
 }
 
 function tryOf(event: CoreEvent): Try {

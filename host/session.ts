@@ -211,7 +211,9 @@ export class Session {
     onWarning: (warning: LoopWarning) => void,
   ): Promise<void> {
     const isWaiting = event.code === Warning.Waiting;
-    const holders = isWaiting ? await this.kernel.findHolders(`loop${event.number}`) : [];
+    // Our own descriptor keeps the number until the others let go; it is no holder.
+    const own = event.request | 0;
+    const holders = isWaiting ? await this.kernel.findHolders(`loop${event.number}`, own) : [];
     onWarning(warningOf(event, holders));
   }
 }

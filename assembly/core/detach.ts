@@ -1,9 +1,12 @@
 /**
- * The steps of a detach: prove the instance, take the lock, flush, delete our own partitions unless
- * somebody holds the device, clear it, and see it gone. Partitions that are still there then are
- * swept under a claim: those that were spared because somebody held the device, and those that the
- * kernel drops only now, in the last close of somebody else, which the claim's open waits for.
- * Read-only descriptors do for all of it and wake no watch. Nothing is touched before the instance is proven; the open descriptor pins it.
+ * The steps of a detach: prove the instance, take the lock, flush, delete our own partitions, clear
+ * it, and see it gone. Nothing is touched before the instance is proven; the open descriptor pins
+ * it. Read-only descriptors do for all of it and wake no watch.
+ *
+ * While somebody holds the device nothing is deleted: it is cleared, which defers, and our
+ * descriptor keeps the number until they let go; only then the partitions go, and the descriptor
+ * last. What the kernel drops itself may be left to the last close of somebody else: that is swept
+ * under a claim, whose open waits for that close.
  */
 import {
   Call,
@@ -68,10 +71,12 @@ export class DetachSteps {
         }
         return port.query(operation, Call.ListPartitions, number, -1);
       case Step.FindHolders:
+      case Step.AwaitHolders:
         return port.query(operation, Call.FindHolders, number, device);
       case Step.DeleteTarget:
         return this.deletePartition(operation, device);
       case Step.ClearTarget:
+        if (state.get(operation, Field.Cleared) !== 0) return this.cleared(operation);
         return port.ioctlValue(operation, device, Ioctl.LOOP_CLR_FD, 0);
       case Step.CloseTarget:
         // From here on it is nobody's, whenever the call returns.
@@ -82,6 +87,13 @@ export class DetachSteps {
       case Step.NameHolders:
         return port.query(operation, Call.FindHolders, number, -1);
       case Step.LookTarget:
+        // Our own are gone; the kernel may have left its own to the last close of somebody else.
+        if ((state.get(operation, Field.LoFlags) & LoFlag.LO_FLAGS_PARTSCAN) === 0) {
+          return Outcome.Ok;
+        }
+        return port.query(operation, Call.ListPartitions, number, -1);
+      case Step.SweepRead:
+        return port.query(operation, Call.ReadDisk, number, -1);
       case Step.SweepList:
         return port.query(operation, Call.ListPartitions, number, -1);
       case Step.SweepOpen:
@@ -134,8 +146,11 @@ export class DetachSteps {
         // Bound again, by somebody else: hands off.
         return Outcome.Skip;
       case Step.ClearTarget:
-        state.set(operation, Field.Cleared, 1);
-        return outcome;
+        return this.cleared(operation);
+      case Step.AwaitHolders:
+        return this.await(operation, result);
+      case Step.SweepRead:
+        return this.isBound(operation) ? Outcome.Skip : Outcome.Ok;
       case Step.CloseTarget:
         return this.closed(operation);
       case Step.ReadTarget:
@@ -161,7 +176,11 @@ export class DetachSteps {
         return outcome;
       case Step.ListTarget:
         return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Ok;
+      case Step.AwaitHolders:
+        // Nobody can be seen from here: BLKPG's own EBUSY has to do.
+        return outcome === Outcome.Ok ? this.await(operation, 0) : outcome;
       case Step.DeleteTarget:
+        return this.refusedDelete(operation, outcome);
       case Step.SweepDelete:
         return outcome === Outcome.Ok ? this.next(operation) : outcome;
       case Step.SweepOpen:
@@ -175,7 +194,8 @@ export class DetachSteps {
         return this.closed(operation);
       case Step.ReadTarget:
         if (outcome === Outcome.Ok) return this.gone(operation, Outcome.Skip);
-        return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Fail;
+        state.set(operation, Field.Denied, state.get(operation, Field.Denied) + 1);
+        return state.get(operation, Field.Denied) < TRIES_MAX ? outcome : Outcome.Fail;
       case Step.NameHolders:
         return outcome === Outcome.Ok ? this.tell(operation, 0) : outcome;
       default:
@@ -241,9 +261,7 @@ export class DetachSteps {
   private judgeHolders(operation: i32, holders: i32): i32 {
     const state = this.state;
     state.set(operation, Field.Holders, holders);
-    if (holders === 0) return Outcome.Ok;
-    // Mostly somebody who only looks (udev, losetup) and is gone in a moment.
-    return state.get(operation, Field.Waits) < TRIES_MAX ? Outcome.Again : Outcome.Held;
+    return holders === 0 ? Outcome.Ok : Outcome.Held;
   }
 
   private deletePartition(operation: i32, descriptor: i32): i32 {
@@ -268,7 +286,7 @@ export class DetachSteps {
   private judgeDisk(operation: i32): i32 {
     const state = this.state;
     const at = state.bufferAt(operation);
-    const bound = state.buffers.getUint64(at + DiskWord.Bound * 8, true) !== u64(0);
+    const bound = this.isBound(operation);
     const now = state.buffers.getUint64(at + DiskWord.Diskseq * 8, true);
     let mine = state.get64(operation, Field.Diskseq);
     if (mine === u64(0)) mine = state.get64(operation, Field.DiskseqAsked);
@@ -281,14 +299,50 @@ export class DetachSteps {
     return Outcome.Again;
   }
 
+  /** Cleared, or deferred: then the partitions are ours to delete when the holders are gone. */
+  private cleared(operation: i32): i32 {
+    this.state.set(operation, Field.Cleared, 1);
+    return this.state.get(operation, Field.Holders) > 0 ? Outcome.Held : Outcome.Ok;
+  }
+
+  /**
+   * Somebody holds the device. Our descriptor stays: it keeps the number ours until the partitions
+   * are deleted, so that nobody inherits them.
+   */
+  private await(operation: i32, holders: i32): i32 {
+    const state = this.state;
+    state.set(operation, Field.Holders, holders);
+    state.set(operation, Field.Cursor, 0);
+    if (holders === 0) return Outcome.Ok;
+    if (state.get(operation, Field.Waits) < PATIENCE) return Outcome.Again;
+    if (state.has(operation, CommandFlag.Lazy)) return Outcome.Skip;
+    if (state.get(operation, Field.Told) === 0) {
+      this.port.warn(operation, Warning.Waiting, 0, u64(holders));
+      state.set(operation, Field.Told, 1);
+    }
+    return Outcome.Again;
+  }
+
+  private isBound(operation: i32): bool {
+    const at = this.state.bufferAt(operation) + DiskWord.Bound * 8;
+    return this.state.buffers.getUint64(at, true) !== u64(0);
+  }
+
+  /** Somebody may have opened it just now: look again, but not for ever. */
+  private refusedDelete(operation: i32, outcome: i32): i32 {
+    const state = this.state;
+    if (outcome !== Outcome.Held) return outcome === Outcome.Ok ? this.next(operation) : outcome;
+    const refusals = state.get(operation, Field.Denied) + 1;
+    state.set(operation, Field.Denied, refusals);
+    return refusals < TRIES_MAX ? outcome : this.next(operation);
+  }
+
   /** ENXIO says unbound, which cannot be while this descriptor is open: believed the last time. */
   private refusedClear(operation: i32, errno: i32, outcome: i32): i32 {
     const state = this.state;
     if (outcome !== Outcome.Again || errno === Errno.EBUSY) return outcome;
     if (state.get(operation, Field.Waits) < TRIES_MAX) return outcome;
-    if (errno !== Errno.ENXIO) return Outcome.Fail;
-    state.set(operation, Field.Cleared, 1);
-    return Outcome.Ok;
+    return errno === Errno.ENXIO ? this.cleared(operation) : Outcome.Fail;
   }
 
   /**

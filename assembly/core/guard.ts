@@ -60,7 +60,8 @@ export class GuardSteps {
     }
     if (result < 0) {
       if (step === Step.OpenBacking && outcome === Outcome.Skip) this.passSuspect(operation);
-      return outcome;
+      // Without a diskseq nobody can tell whose it is.
+      return outcome === Outcome.Missing ? this.overlaps(operation) : outcome;
     }
     switch (step) {
       case Step.FindBacking:
@@ -73,7 +74,8 @@ export class GuardSteps {
         return this.judgeBacking(operation);
       default: {
         assert(step === Step.SeqBacking);
-        const isOurs = answer(state, operation) === state.get64(operation, Field.AbandonedDiskseq);
+        const diskseq = answer(state, operation);
+        const isOurs = state.isAbandoned(state.get(operation, Field.Suspect), diskseq);
         return isOurs ? Outcome.Ok : this.overlaps(operation);
       }
     }
@@ -111,9 +113,8 @@ export class GuardSteps {
       theirEnd = u64(theirStart + theirLimit);
     }
     if (start >= theirEnd || theirStart >= end) return Outcome.Ok;
-    // A device of this very operation, given back, that somebody else still has open?
-    const abandoned = state.get(operation, Field.Abandoned) - 1;
-    if (abandoned === state.get(operation, Field.Suspect)) return Outcome.Held;
+    // A device of ours, given back, that somebody else still has open?
+    if (state.isAbandoned(state.get(operation, Field.Suspect), u64(0))) return Outcome.Held;
     return this.overlaps(operation);
   }
 

@@ -29,9 +29,9 @@ import { Intake } from "./intake.ts";
 import { Outlet } from "./outlet.ts";
 import { PartitionSteps } from "./partitions.ts";
 import { judgeErrno, judgeOther } from "./policy.ts";
-import { MILLISECOND, PENDING, Port } from "./port.ts";
+import { isPossible, MILLISECOND, PENDING, Port } from "./port.ts";
 import { Field, Global, State } from "./state.ts";
-import { Outcome, Step } from "./steps.ts";
+import { isGuard, isHalfAWait, isInterruptible, isWaitForHolders, Outcome, Step } from "./steps.ts";
 import { Timers } from "./timers.ts";
 import { Transitions } from "./transitions.ts";
 import { UndoSteps } from "./undo.ts";
@@ -109,12 +109,14 @@ export class Machine {
     const operation = ticket % Limit.OperationsMax;
     if (ticket <= 0 || operation >= state.operations) return Fault.UnknownTicket;
     if (state.get(operation, Field.Ticket) !== ticket) return Fault.UnknownTicket;
+    if (!isPossible(state, operation, result)) return Fault.BadArgument;
     this.timers.arrive(now);
     state.set(operation, Field.Ticket, 0);
     const step = state.get(operation, Field.Step);
     let outcome = this.judge(operation, step, result);
     if (state.get(operation, Field.Interrupt) !== Failure.None && isInterruptible(step)) {
-      if (outcome !== Outcome.Fail) outcome = this.interrupted(operation);
+      const isGone = step === Step.ReadTarget && outcome === Outcome.Ok;
+      if (outcome !== Outcome.Fail && !isGone) outcome = this.interrupted(operation);
     }
     if (result < 0) this.record(operation, outcome, -result);
     this.advance(operation, outcome);
@@ -225,8 +227,7 @@ export class Machine {
     const failure = state.get(operation, Field.Interrupt);
     const step = state.get(operation, Field.Step);
     if (failure === Failure.TimedOut) {
-      const isWaiting = step === Step.ReadTarget || step === Step.NameHolders;
-      if (isWaiting && state.get(operation, Field.Cleared) !== 0) {
+      if (isWaitForHolders(step) && state.get(operation, Field.Cleared) !== 0) {
         state.set(operation, Field.Deferred, 1);
         return Outcome.Skip;
       }
@@ -325,7 +326,7 @@ export class Machine {
         this.port.wait(
           operation,
           state.global(Global.Now),
-          this.timers.delay(waits),
+          this.timers.delay(next, waits),
           TimeoutReason.Poll,
         );
         return;
@@ -383,21 +384,4 @@ export class Machine {
       this.advance(next, Outcome.Ok);
     }
   }
-}
-
-/** First halves of get-and-set, and a question in between: the wait is that of the other step. */
-function isHalfAWait(step: i32): bool {
-  if (step === Step.ScanStatus || step === Step.KeepStatus) return true;
-  return step === Step.NameHolders || step === Step.UndoRead;
-}
-
-function isGuard(step: i32): bool {
-  return step >= Step.FindBacking && step <= Step.CloseBacking;
-}
-
-/** Between these the application can end an operation; giving back goes through. */
-function isInterruptible(step: i32): bool {
-  if (step >= Step.OpenImage && step <= Step.CloseWritable) return true;
-  if (step === Step.Backoff || step === Step.ReadTarget || step === Step.NameHolders) return true;
-  return step >= Step.OpenTarget && step <= Step.ClearTarget;
 }

@@ -3,7 +3,16 @@
  * Fills in words; decides nothing. The ring is empty whenever the host has drained it, so it is no
  * part of the state.
  */
-import { Call, Event, EventWord, Failure, Limit, Result, TimeoutReason } from "../abi.ts";
+import {
+  Call,
+  Event,
+  EventWord,
+  Failure,
+  Limit,
+  PartitionEntryWord,
+  Result,
+  TimeoutReason,
+} from "../abi.ts";
 import { BlkpgOperation, Ioctl, Lock, OpenFlag } from "../wire/linux.ts";
 import { Blkpg, clearBytes, LoopInfo, putBlkpg } from "../wire/loop.ts";
 import { Field, State } from "./state.ts";
@@ -196,6 +205,7 @@ export class Port {
     this.put(at, EventWord.Call, state.get(operation, Field.CallKind));
     this.put(at, EventWord.Errno, errno);
     this.put(at, EventWord.Number, state.get(operation, Field.Number));
+    this.put(at, EventWord.Request, state.get(operation, Field.CallDescriptor));
     this.events.setUint64(at + EventWord.Detail * 8, detail, true);
   }
 
@@ -270,4 +280,12 @@ export function loopDescriptor(state: State, operation: i32): i32 {
 export function getStatus(state: State, port: Port, operation: i32, descriptor: i32): i32 {
   clearBytes(state.buffers, state.bufferAt(operation), LoopInfo.Bytes);
   return port.ioctlBuffer(operation, descriptor, Ioctl.LOOP_GET_STATUS64, LoopInfo.Bytes);
+}
+
+/** A count that the buffer has no room for is a host's mistake. */
+export function isPossible(state: State, operation: i32, result: i32): bool {
+  const kind = state.get(operation, Field.CallKind);
+  if (kind !== Call.Pread && kind !== Call.ListPartitions) return true;
+  const unit = kind === Call.Pread ? 1 : PartitionEntryWord.Words * 4;
+  return result <= i32(state.get(operation, Field.CallBytes) / unit);
 }

@@ -27,7 +27,11 @@ export enum Global {
   ConfigureMissing,
   /** 1: the kernel was seen not to read a table. Indexed by `Table` from here. */
   ParserMissing,
-  Slots = ParserMissing + 3,
+  /** Where the next device that was given back is remembered, and `ABANDONED_MAX` pairs of its
+   *  number plus one and its diskseq. While somebody has it open it still shows its image. */
+  AbandonedNext = ParserMissing + 3,
+  Abandoned,
+  Slots = Abandoned + 16,
 }
 
 /** Slots of an operation. 64-bit ones are marked; all others hold an i32. */
@@ -165,11 +169,6 @@ export enum Field {
   Suspect,
   SuspectFlags,
 
-  /** Number of a device that was given back, plus one, 0: none; and its diskseq (64-bit). While
-   *  somebody has it open it still shows our image. */
-  Abandoned,
-  AbandonedDiskseq,
-
   /** What happens after giving back: an `Outcome`. */
   Afterwards,
   Failure,
@@ -222,6 +221,9 @@ export enum Entry {
 }
 
 const SLOT: i32 = 8;
+
+/** More than anybody keeps open at once. */
+export const ABANDONED_MAX: i32 = 8;
 
 export class State {
   readonly operations: i32;
@@ -301,6 +303,23 @@ export class State {
     const at = this.entryAt(operation, index);
     for (let i = 0; i < Entry.Bytes; i += SLOT) this.view.setUint64(at + i, u64(0), true);
     return at;
+  }
+
+  /** Remembers an instance that this process gave back. */
+  abandon(number: i32, diskseq: u64): void {
+    const next = i32(this.global(Global.AbandonedNext));
+    this.setGlobal(Global.Abandoned + next * 2, u64(number + 1));
+    this.setGlobal(Global.Abandoned + next * 2 + 1, diskseq);
+    this.setGlobal(Global.AbandonedNext, u64((next + 1) % ABANDONED_MAX));
+  }
+
+  /** Whether it is remembered; with diskseq 0, whether any instance of that number is. */
+  isAbandoned(number: i32, diskseq: u64): bool {
+    for (let i = 0; i < ABANDONED_MAX; i++) {
+      if (this.global(Global.Abandoned + i * 2) !== u64(number + 1)) continue;
+      if (diskseq === u64(0) || this.global(Global.Abandoned + i * 2 + 1) === diskseq) return true;
+    }
+    return false;
   }
 
   /** Blanks an operation; descriptors become -1. */

@@ -115,10 +115,12 @@ export enum Step {
   FindHolders,
   DeleteTarget,
   ClearTarget,
+  AwaitHolders,
   CloseTarget,
   ReadTarget,
   NameHolders,
   LookTarget,
+  SweepRead,
   SweepOpen,
   SweepStatus,
   SweepList,
@@ -168,4 +170,27 @@ export enum Outcome {
   Held,
 
   Count,
+}
+
+/** First halves of get-and-set, and a question in between: the wait is that of the other step. */
+export function isHalfAWait(step: i32): bool {
+  if (step === Step.ScanStatus || step === Step.KeepStatus) return true;
+  return step === Step.NameHolders || step === Step.UndoRead;
+}
+
+/** Steps of the overlap guard. */
+export function isGuard(step: i32): bool {
+  return step >= Step.FindBacking && step <= Step.CloseBacking;
+}
+
+/** Cleared, and somebody else keeps it. */
+export function isWaitForHolders(step: i32): bool {
+  return step === Step.AwaitHolders || step === Step.ReadTarget || step === Step.NameHolders;
+}
+
+/** Between these the application can end an operation; giving back goes through. */
+export function isInterruptible(step: i32): bool {
+  if (step >= Step.OpenImage && step <= Step.CloseWritable) return true;
+  if (step === Step.Backoff || isWaitForHolders(step)) return true;
+  return step >= Step.OpenTarget && step <= Step.ClearTarget;
 }

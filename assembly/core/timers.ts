@@ -5,6 +5,7 @@
 import { TimeoutReason } from "../abi.ts";
 import { MILLISECOND } from "./port.ts";
 import { Field, Global, State } from "./state.ts";
+import { Step } from "./steps.ts";
 
 export class Timers {
   /** Why the last `next` is due. */
@@ -60,9 +61,13 @@ export class Timers {
     return next;
   }
 
-  /** 1, 2, 4, 8, 16 ms, each between half and one and a half of itself. */
-  delay(waits: i32): u64 {
-    const doublings = waits > 5 ? 4 : waits - 1;
+  /**
+   * 1, 2, 4, 8, 16 ms, each between half and one and a half of itself; on to 256 ms where every
+   * look goes through all processes.
+   */
+  delay(step: i32, waits: i32): u64 {
+    const most = step === Step.AwaitHolders ? 8 : 4;
+    const doublings = waits - 1 < most ? waits - 1 : most;
     const base = u64(u64(1 << doublings) * u64(MILLISECOND));
     return u64(u64(base >> u64(1)) + this.state.random(base));
   }

@@ -58,9 +58,9 @@ export class UndoSteps {
       case Step.UndoDevice:
         return this.close(operation, Field.DeviceDescriptor);
       case Step.UndoRead:
-        // Only an end waits; the next try takes another device if it must.
+        // The next try takes another device if it must.
         if (state.get(operation, Field.Configured) === 0) return Outcome.Skip;
-        if (state.get(operation, Field.Afterwards) !== Outcome.Fail) return Outcome.Skip;
+        if (this.isRetry(operation)) return Outcome.Skip;
         return this.port.query(operation, Call.ReadDisk, state.get(operation, Field.Number), -1);
       case Step.UndoLook:
         return this.port.query(
@@ -125,8 +125,8 @@ export class UndoSteps {
   }
 
   /**
-   * Somebody who has the device open right now (udev looks at all of them) puts its end off. That is
-   * waited for a while, so that "all undone" is true when it is told.
+   * Somebody who has the device open right now (udev looks at all of them) puts its end off. That
+   * is waited for a while, so that "all undone" is true when it is told.
    */
   private judgeDisk(operation: i32): i32 {
     const state = this.state;
@@ -137,8 +137,21 @@ export class UndoSteps {
     if (bound && mine !== u64(0) && now !== mine) return Outcome.Skip;
     if (!bound) return Outcome.Ok;
     const outcome = this.again(operation, Outcome.Skip);
-    if (outcome === Outcome.Skip) state.set64(operation, Field.FailedDetail2, u64(1));
+    if (outcome === Outcome.Skip && this.tellsHolder(operation)) {
+      state.set64(operation, Field.FailedDetail2, u64(1));
+    }
     return outcome;
+  }
+
+  private isRetry(operation: i32): bool {
+    const after = this.state.get(operation, Field.Afterwards);
+    return after === Outcome.Retry || after === Outcome.PassOver;
+  }
+
+  /** Failures whose second detail is free to say so. */
+  private tellsHolder(operation: i32): bool {
+    const failure = this.state.get(operation, Field.Failure);
+    return failure !== Failure.NotHonoured && failure !== Failure.PartitionMissing;
   }
 
   private again(operation: i32, otherwise: i32): i32 {
@@ -199,9 +212,7 @@ export class UndoSteps {
   private forgetDevice(operation: i32): void {
     const state = this.state;
     if (state.get(operation, Field.Configured) !== 0) {
-      state.set(operation, Field.Abandoned, state.get(operation, Field.Number) + 1);
-      const diskseq = state.get64(operation, Field.Diskseq);
-      state.set64(operation, Field.AbandonedDiskseq, diskseq);
+      state.abandon(state.get(operation, Field.Number), state.get64(operation, Field.Diskseq));
     }
     state.set(operation, Field.Configured, 0);
     state.set(operation, Field.OldPath, 0);

@@ -1,13 +1,18 @@
 /**
- * What others hold on free devices stops nobody: the attach goes on with another number.
+ * What others hold of a device stops nobody: the attach goes on, with another number if it must.
  */
 import { closeSync, openSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Place } from "../../assembly/abi.ts";
+import { Ioctl } from "../../assembly/wire/linux.ts";
+import { LinuxKernel } from "../../host/linux/kernel.ts";
+import { Session } from "../../host/session.ts";
 import { isBound } from "../helpers/devices.ts";
 import { expectRefusal } from "../helpers/expect.ts";
 import { hold } from "../helpers/holder.ts";
 import { blankImage, gptImage } from "../helpers/images.ts";
+import { WatchedKernel } from "../helpers/kernels.ts";
 import { command, tool } from "../helpers/process.ts";
 import { behaviour } from "../helpers/scene.ts";
 
@@ -55,6 +60,34 @@ behaviour(
     closeSync(descriptor);
     assert.is(device.partitions.length, 3);
     await scene.detach(device.device);
+  },
+);
+
+behaviour(
+  "an open descriptor that comes while partitions are made stops nobody",
+  ["root", "sfdisk"],
+  async (scene) => {
+    const kernel = new WatchedKernel(new LinuxKernel());
+    const opened: number[] = [];
+    let number = -1;
+    kernel.before = (call) => {
+      number = call.place === Place.Disk ? call.number : number;
+      if (call.request === Ioctl.LOOP_SET_STATUS64 && opened.length === 0) {
+        opened.push(openSync(`/dev/loop${number}`, "r"));
+      }
+      return undefined;
+    };
+    scene.defer(() => opened.forEach(closeSync));
+    const session = new Session(kernel);
+    const image = await gptImage(scene.path("d.img"));
+    const attachment = await session.attach(image, { timeoutMs: 10_000 });
+    assert.is(opened.length, 1);
+    assert.is(attachment.partitions.length, 3);
+    await attachment.detach();
+    // A device that was given back may be bound until the other one closes it.
+    await (await session.attach(image, { timeoutMs: 10_000 })).detach();
+    opened.splice(0).forEach(closeSync);
+    await session.close();
   },
 );
 

@@ -74,7 +74,7 @@ test("detach --json tells every target's result", async () => {
   const { code, stdout } = await run("detach a busy --json", {});
   assert.is(code, 5);
   const { detached } = JSON.parse(stdout) as { detached: Record<string, unknown>[] };
-  assert.equal(detached[0], { target: "a", device: "a", diskseq: 1, result: "gone" });
+  assert.equal(detached[0], { target: "a", device: "a", diskseq: 1, result: "gone", holders: [] });
   assert.equal(Object.keys(detached[1] ?? {}), ["target", "error"]);
 });
 

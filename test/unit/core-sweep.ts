@@ -30,6 +30,11 @@ const logicals = [
   { number: 6, start: 18, size: 6 },
 ];
 
+/** Partitions that are still there although the device is unbound. */
+function restore(kernel: ScriptedKernel): void {
+  for (const slot of slots) kernel.disk(0).partitions.set(slot.number, slot);
+}
+
 /** Attaches with options, then detaches. */
 function cycle(command: Parameters<Scene["attach"]>[0], isHandle = true): Run {
   return (scene) => {
@@ -246,6 +251,17 @@ export const scenarios: readonly Scenario[] = [
   {
     name: "given back, its partitions a little later",
     prepare: (kernel) => kernel.on(Step.SizeAfter, 1, -5).on(Step.UndoLook, 1, { result: 1 }),
+  },
+  {
+    name: "the kernel's partitions, dropped by somebody else's close",
+    prepare: (kernel) => kernel.on(Step.ReadTarget, 1, { change: () => restore(kernel) }),
+  },
+  {
+    name: "the kernel's partitions, and the number is taken again",
+    prepare: (kernel) =>
+      kernel
+        .on(Step.ReadTarget, 1, { change: () => restore(kernel) })
+        .on(Step.SweepRead, 1, { change: (view) => view.setBigUint64(0, 1n, true) }),
   },
   { name: "probed", run: (scene) => void scene.bench.run({ command: 3 }) },
   {

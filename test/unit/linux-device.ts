@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Call, Place } from "../../assembly/abi.ts";
-import { Errno, Ioctl, LoFlag, OpenFlag } from "../../assembly/wire/linux.ts";
+import { BlkpgOperation, Errno, Ioctl, LoFlag, OpenFlag } from "../../assembly/wire/linux.ts";
 import type { KernelCall } from "../../host/kernel.ts";
 import type { LinuxKernel } from "../../host/linux/kernel.ts";
 
@@ -63,6 +63,7 @@ export async function attach(kernel: LinuxKernel, image?: string): Promise<Devic
       if (descriptor < 0) continue;
       const result = await configure(kernel, descriptor, backing);
       if (result === 0) {
+        await deleteLeftovers(kernel, number, descriptor);
         const release = async () => {
           await kernel.perform(call(Call.Close, { descriptor }));
           rmSync(folder, { recursive: true });
@@ -117,4 +118,15 @@ export function blkpg(number: number, start: number, length: number): Uint8Array
 export function run(command: string, ...args: string[]): void {
   const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
+}
+
+/** Partitions that an earlier attach of whoever left on this number. */
+async function deleteLeftovers(kernel: LinuxKernel, number: number, descriptor: number) {
+  const list = new Uint8Array(8192);
+  const count = Number(await kernel.perform(call(Call.ListPartitions, { number, bytes: list })));
+  for (let i = 0; i < count; i++) {
+    const bytes = blkpg(new DataView(list.buffer).getInt32(i * 32, true), 0, 0);
+    const request = BlkpgOperation.BLKPG_DEL_PARTITION;
+    await kernel.perform(call(Call.Blkpg, { descriptor, request, bytes }));
+  }
 }
