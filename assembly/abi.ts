@@ -373,8 +373,6 @@ export enum Failure {
   FlushFailed = 24,
   /** A partition of an earlier attach is open and stays. Detail: partition number. */
   LeftoverOpen = 25,
-  /** The EFI header says more entries than anybody reads. */
-  GptTooLarge = 26,
 }
 
 /** What the kernel did not honour. */

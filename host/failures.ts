@@ -178,7 +178,6 @@ function explainImage(
         `${subject}: both copies of the GPT are damaged; repair the image (gdisk, sfdisk), or ` +
           "attach it with --partscan none",
       ];
-    case Failure.GptTooLarge:
     case Failure.TooManyPartitions:
       return ["ERR_LOOP_TABLE", `${subject}: the table has more than 255 partitions`];
     case Failure.PartitionsOverlap:

@@ -20,21 +20,13 @@ import {
   putLoopInfo,
 } from "../wire/loop.ts";
 import { isForReading, isSameBacking } from "./guard.ts";
-import { answer, getStatus, loopDescriptor, Port } from "./port.ts";
-import { Field, Global, State } from "./state.ts";
+import { answer, getStatus, loopDescriptor, Room } from "./port.ts";
+import { Field, Global } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 const OLD_PATH_TRIES_MAX: i32 = 64;
 
-export class ConfigureSteps {
-  private readonly state: State;
-  private readonly port: Port;
-
-  constructor(state: State, port: Port) {
-    this.state = state;
-    this.port = port;
-  }
-
+export class ConfigureSteps extends Room {
   begin(operation: i32, step: i32): i32 {
     const state = this.state;
     const port = this.port;

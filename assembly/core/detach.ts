@@ -21,8 +21,8 @@ import {
 } from "../abi.ts";
 import { Device, Errno, FileType, Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
 import { loopDevice, loopFlags, loopInode } from "../wire/loop.ts";
-import { answer, getStatus, Port } from "./port.ts";
-import { Entry, Field, State } from "./state.ts";
+import { answer, getStatus, Room } from "./port.ts";
+import { Entry, Field } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 const TRIES_MAX: i32 = 8;
@@ -33,15 +33,7 @@ const OTHERS_TRIES_MAX: i32 = 64;
 /** So many looks (about 30 ms) before somebody who holds the device is worth telling. */
 const PATIENCE: i32 = 5;
 
-export class DetachSteps {
-  private readonly state: State;
-  private readonly port: Port;
-
-  constructor(state: State, port: Port) {
-    this.state = state;
-    this.port = port;
-  }
-
+export class DetachSteps extends Room {
   begin(operation: i32, step: i32): i32 {
     const state = this.state;
     const port = this.port;

@@ -6,22 +6,14 @@
  */
 import { Call, CommandFlag, Failure, Limit, Place, StatWord } from "../abi.ts";
 import { Device, Errno, FileType, Ioctl, Lock, OpenFlag } from "../wire/linux.ts";
-import { answer, getStatus, Port } from "./port.ts";
-import { Field, State } from "./state.ts";
+import { answer, getStatus, Room } from "./port.ts";
+import { Field } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 /** EACCES at open is udev setting the group; util-linux waits as often. */
 const DENIED_MAX: i32 = 16;
 
-export class DeviceSteps {
-  private readonly state: State;
-  private readonly port: Port;
-
-  constructor(state: State, port: Port) {
-    this.state = state;
-    this.port = port;
-  }
-
+export class DeviceSteps extends Room {
   /** Steps that choose a device; all hold the lock of loop-control. */
   begin(operation: i32, step: i32): i32 {
     const state = this.state;

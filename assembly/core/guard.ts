@@ -13,19 +13,11 @@ import {
   loopRdevice,
   loopSizeLimit,
 } from "../wire/loop.ts";
-import { answer, getStatus, PENDING, Port } from "./port.ts";
+import { answer, getStatus, PENDING, Room } from "./port.ts";
 import { Field, State } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
-export class GuardSteps {
-  private readonly state: State;
-  private readonly port: Port;
-
-  constructor(state: State, port: Port) {
-    this.state = state;
-    this.port = port;
-  }
-
+export class GuardSteps extends Room {
   begin(operation: i32, step: i32): i32 {
     const state = this.state;
     const port = this.port;

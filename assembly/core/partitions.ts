@@ -16,23 +16,15 @@ import {
 } from "../abi.ts";
 import { Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
 import { LoopInfo, loopFlags, setLoopFlags } from "../wire/loop.ts";
-import { answer, getStatus, loopDescriptor, Port } from "./port.ts";
-import { Entry, Field, Global, State } from "./state.ts";
+import { answer, getStatus, loopDescriptor, Room } from "./port.ts";
+import { Entry, Field, Global } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 /** A node that devtmpfs does not make is waited for so often (about half a second). */
 const NODE_TRIES_MAX: i32 = 32;
 const SECTOR: u64 = u64(512);
 
-export class PartitionSteps {
-  private readonly state: State;
-  private readonly port: Port;
-
-  constructor(state: State, port: Port) {
-    this.state = state;
-    this.port = port;
-  }
-
+export class PartitionSteps extends Room {
   begin(operation: i32, step: i32): i32 {
     const state = this.state;
     const port = this.port;

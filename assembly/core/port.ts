@@ -265,6 +265,17 @@ export class Port {
   }
 }
 
+/** What every room of steps works with. */
+export class Room {
+  protected readonly state: State;
+  protected readonly port: Port;
+
+  constructor(state: State, port: Port) {
+    this.state = state;
+    this.port = port;
+  }
+}
+
 /** Reads a u64 that a call left at the start of an operation's buffer. */
 export function answer(state: State, operation: i32): u64 {
   return state.buffers.getUint64(state.bufferAt(operation), true);

@@ -117,8 +117,7 @@ export enum Field {
   ForKernel,
   /** 1: the entries come from the backup. */
   FromBackup,
-  /** 64-bit: LBA of the header in use and of its other copy, of the entries; bytes of them read. */
-  HeaderLba,
+  /** 64-bit: LBA of the other copy of the header, of the entries; bytes of them read. */
   OtherLba,
   EntriesLba,
   EntriesDone,
@@ -167,7 +166,6 @@ export enum Field {
   LeftoversRemoved,
   /** Number of the loop device that a guard step looks at. */
   Suspect,
-  SuspectFlags,
 
   /** What happens after giving back: an `Outcome`. */
   Afterwards,

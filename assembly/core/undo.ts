@@ -5,8 +5,8 @@
  */
 import { Call, DiskWord, Failure, Limit, Partscan, Place } from "../abi.ts";
 import { Errno, Ioctl } from "../wire/linux.ts";
-import { loopDescriptor, MILLISECOND, Port } from "./port.ts";
-import { Entry, Field, State } from "./state.ts";
+import { loopDescriptor, MILLISECOND, Room } from "./port.ts";
+import { Entry, Field } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 const CLEAR_TRIES_MAX: i32 = 8;
@@ -17,15 +17,7 @@ const GONE_TRIES_MAX: i32 = 45;
 /** An explicit number that is lost so often belongs to somebody else. */
 const NUMBER_FAILURES_MAX: i32 = 2;
 
-export class UndoSteps {
-  private readonly state: State;
-  private readonly port: Port;
-
-  constructor(state: State, port: Port) {
-    this.state = state;
-    this.port = port;
-  }
-
+export class UndoSteps extends Room {
   begin(operation: i32, step: i32): i32 {
     const state = this.state;
     switch (step) {
