@@ -12,7 +12,6 @@ import {
   Call,
   CommandFlag,
   DetachResult,
-  DiskWord,
   Failure,
   PartitionEntryWord,
   Place,
@@ -21,7 +20,7 @@ import {
 } from "../abi.ts";
 import { Device, Errno, FileType, Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
 import { loopDevice, loopFlags, loopInode } from "../wire/loop.ts";
-import { answer, getStatus, Room } from "./port.ts";
+import { answer, diskIsBound, diskSeq, getStatus, Room } from "./port.ts";
 import { Entry, Field } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
@@ -89,7 +88,7 @@ export class DetachSteps extends Room {
       case Step.SweepList:
         return port.query(operation, Call.ListPartitions, number, -1);
       case Step.SweepOpen:
-        return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK | OpenFlag.O_EXCL, number, 0);
+        return port.claim(operation, number);
       case Step.SweepStatus:
         return getStatus(state, port, operation, auxiliary);
       case Step.SweepDelete:
@@ -142,7 +141,7 @@ export class DetachSteps extends Room {
       case Step.AwaitHolders:
         return this.await(operation, result);
       case Step.SweepRead:
-        return this.isBound(operation) ? Outcome.Skip : Outcome.Ok;
+        return diskIsBound(state, operation) ? Outcome.Skip : Outcome.Ok;
       case Step.CloseTarget:
         return this.closed(operation);
       case Step.ReadTarget:
@@ -277,9 +276,8 @@ export class DetachSteps extends Room {
   /** Gone when unbound, or when the number belongs to a later instance. */
   private judgeDisk(operation: i32): i32 {
     const state = this.state;
-    const at = state.bufferAt(operation);
-    const bound = this.isBound(operation);
-    const now = state.buffers.getUint64(at + DiskWord.Diskseq * 8, true);
+    const bound = diskIsBound(state, operation);
+    const now = diskSeq(state, operation);
     let mine = state.get64(operation, Field.Diskseq);
     if (mine === u64(0)) mine = state.get64(operation, Field.DiskseqAsked);
     if (!bound) return this.gone(operation, Outcome.Ok);
@@ -313,11 +311,6 @@ export class DetachSteps extends Room {
       state.set(operation, Field.Told, 1);
     }
     return Outcome.Again;
-  }
-
-  private isBound(operation: i32): bool {
-    const at = this.state.bufferAt(operation) + DiskWord.Bound * 8;
-    return this.state.buffers.getUint64(at, true) !== u64(0);
   }
 
   /** Somebody may have opened it just now: look again, but not for ever. */

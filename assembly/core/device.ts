@@ -53,7 +53,7 @@ export class DeviceSteps extends Room {
         return port.query(operation, Call.ListPartitions, number, -1);
       case Step.ClaimDevice:
         // Else a plain losetup could attach right now, and its partitions would be deleted.
-        return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK | OpenFlag.O_EXCL, number, 0);
+        return port.claim(operation, number);
       case Step.StatusClaimed:
         return getStatus(state, port, operation, auxiliary);
       case Step.DeleteLeftover:

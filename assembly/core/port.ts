@@ -5,11 +5,13 @@
  */
 import {
   Call,
+  DiskWord,
   Event,
   EventWord,
   Failure,
   Limit,
   PartitionEntryWord,
+  Place,
   Result,
   TimeoutReason,
 } from "../abi.ts";
@@ -46,6 +48,12 @@ export class Port {
     this.call(operation, Call.Open, -1);
     this.state.set(operation, Field.CallRequest, flags | OpenFlag.O_CLOEXEC | OpenFlag.O_NOCTTY);
     return this.place(operation, place, number, partition);
+  }
+
+  /** Opens a device so that nobody else can configure, mount or re-read it meanwhile. */
+  claim(operation: i32, number: i32): i32 {
+    const flags = OpenFlag.O_NONBLOCK | OpenFlag.O_EXCL;
+    return this.open(operation, Place.Disk, flags, number, 0);
   }
 
   /** Opens anew what a descriptor leads to. */
@@ -279,6 +287,17 @@ export class Room {
 /** Reads a u64 that a call left at the start of an operation's buffer. */
 export function answer(state: State, operation: i32): u64 {
   return state.buffers.getUint64(state.bufferAt(operation), true);
+}
+
+/** Whether the ReadDisk record in the buffer shows a bound device. */
+export function diskIsBound(state: State, operation: i32): bool {
+  const at = state.bufferAt(operation) + DiskWord.Bound * 8;
+  return state.buffers.getUint64(at, true) !== u64(0);
+}
+
+/** Its diskseq; 0 where there is none. */
+export function diskSeq(state: State, operation: i32): u64 {
+  return state.buffers.getUint64(state.bufferAt(operation) + DiskWord.Diskseq * 8, true);
 }
 
 /** The descriptor through which an operation configures its device. */

@@ -3,9 +3,9 @@
  * what we configured, and only that; then the descriptors. Runs to its end whatever a call answers:
  * AUTOCLEAR was set at birth, so the last close detaches even where LOOP_CLR_FD failed.
  */
-import { Call, DiskWord, Failure, Limit, Partscan, Place } from "../abi.ts";
+import { Call, Failure, Limit, Partscan, Place } from "../abi.ts";
 import { Errno, Ioctl } from "../wire/linux.ts";
-import { loopDescriptor, MILLISECOND, Room } from "./port.ts";
+import { diskIsBound, diskSeq, loopDescriptor, MILLISECOND, Room } from "./port.ts";
 import { Entry, Field } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
@@ -122,9 +122,8 @@ export class UndoSteps extends Room {
    */
   private judgeDisk(operation: i32): i32 {
     const state = this.state;
-    const at = state.bufferAt(operation);
-    const bound = state.buffers.getUint64(at + DiskWord.Bound * 8, true) !== u64(0);
-    const now = state.buffers.getUint64(at + DiskWord.Diskseq * 8, true);
+    const bound = diskIsBound(state, operation);
+    const now = diskSeq(state, operation);
     const mine = state.get64(operation, Field.Diskseq);
     if (bound && mine !== u64(0) && now !== mine) return Outcome.Skip;
     if (!bound) return Outcome.Ok;
