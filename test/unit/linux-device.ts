@@ -3,16 +3,21 @@ import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { test } from "uvu";
 import { Call, Place } from "../../assembly/abi.ts";
 import { BlkpgOperation, Errno, Ioctl, LoFlag, OpenFlag } from "../../assembly/wire/linux.ts";
 import type { KernelCall } from "../../host/kernel.ts";
 import type { LinuxKernel } from "../../host/linux/kernel.ts";
+import { missing } from "../helpers/needs.ts";
+import { skip } from "../helpers/skip.ts";
 
-/** Whether the tests can make loop devices here; says why not. */
-export function canAttach(): boolean {
-  if (process.getuid?.() === 0) return true;
-  console.log("skipped: needs root");
-  return false;
+/** A test on real loop devices; where none can be had it is skipped, and says why. */
+export function real(name: string, run: () => Promise<void>): void {
+  test(name, async () => {
+    const reason = await missing(["root"]);
+    if (reason === undefined) await run();
+    else skip(`${name}: ${reason}`);
+  });
 }
 
 /** A call, whatever is not given 0. */

@@ -15,7 +15,7 @@ import * as assert from "uvu/assert";
 import { Call, DiskWord, PartitionEntryWord, Place, StatWord } from "../../assembly/abi.ts";
 import { BlkpgOperation, Errno, Ioctl, Lock, OpenFlag } from "../../assembly/wire/linux.ts";
 import { LinuxKernel } from "../../host/linux/kernel.ts";
-import { attach, blkpg, call, canAttach } from "./linux-device.ts";
+import { attach, blkpg, call, real } from "./linux-device.ts";
 
 /** @types/node has no WebAssembly */
 const { WebAssembly: wasm } = globalThis as unknown as {
@@ -24,8 +24,6 @@ const { WebAssembly: wasm } = globalThis as unknown as {
 
 const kernel = new LinuxKernel();
 const folder = mkdtempSync(join(tmpdir(), "diskseq-unit-"));
-const root = canAttach();
-const real = root ? test : test.skip;
 
 test.after(async () => {
   await kernel.close();
