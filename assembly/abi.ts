@@ -8,18 +8,28 @@
  * Words: a *command* is what the application asks; a *call* is a system call that the core wants
  * made; a *completion* is its result (`>= 0`, or `-errno`); an *event* is what the core tells the
  * application; a *ticket* ties a completion to its call; an *instance* is one attach of one device
- * (devnum and diskseq).
+ * (devnum and diskseq); a *datagram* is one uevent as received; a *gap* is events known to be lost;
+ * a *watch* is an interest in events: a wait for one disk, or a subscription.
  */
 
 /** Numbers that size the boundary. Bytes unless said otherwise. */
 export enum Limit {
-  AbiVersion = 1,
+  AbiVersion = 2,
   /** Operations that may run at once, at most; the host chooses how many at start. */
   OperationsMax = 64,
   /** Partitions of one table, at most: a disk has 256 minors and one is the disk itself. */
   PartitionsMax = 255,
   /** One operation's buffer: argument structs, sysfs records, pieces of a partition table. */
   BufferBytes = 16384,
+  /** Watches that may be open at once, at most; the host chooses how many at start. Their numbers
+   *  follow those of operations, from `OperationsMax` on. */
+  WatchesMax = 4096,
+  /** A slot for one datagram. The kernel's own are below 2.3 KiB (lib/kobject_uevent.c). */
+  DatagramBytes = 8192,
+  /** Slots, one behind the other: a datagram that needs more begins in the first one. */
+  DatagramSlots = 64,
+  /** Kernel name of a disk with its NUL (include/linux/blkdev.h, DISK_NAME_LEN). */
+  NameBytes = 32,
   /** Command in, one record: words of 8 bytes (see `CommandWord`), then the reference. */
   InboxBytes = 256,
   /** Call, event or partition out, one record: words of 8 bytes. */
@@ -43,6 +53,16 @@ export enum Command {
   Probe = 3,
   /** Give up an operation: everything taken is given back, then it fails as aborted. */
   Abort = 4,
+  /** Wait until an instance is ready, or gone. */
+  Wait = 5,
+  /** Be told every event of a disk, or of all; until aborted. */
+  Watch = 6,
+  /** Make a bound device's partitions those of its table, by BLKPG, only where they differ. */
+  Rescan = 7,
+  /** Let a bound device show what its file has grown to. */
+  Resize = 8,
+  /** Delete partitions that are left on an unbound device. */
+  Sweep = 9,
 }
 
 /** Words of a command in the inbox, 8 bytes each, little-endian; unused ones are 0. */
@@ -73,6 +93,11 @@ export enum CommandWord {
   /** Attach: bytes of the reference, which follows the words. */
   ReferenceBytes = 12,
   Reference = 13,
+  /** Wait, Watch: bytes of the disk's kernel name, which lies at `Reference`; Watch: 0 for all. */
+  NameBytes = 12,
+  Name = 13,
+  /** Wait: partitions that must be there, bit N for number N; four words. */
+  PartitionMask = 21,
 }
 
 /** Flag bits of a command. */
@@ -89,6 +114,15 @@ export enum CommandFlag {
   Lazy = 64,
   /** Detach: only close the descriptor, leave the device to its own fate. */
   Release = 128,
+  /** Attach, Wait: until udev has processed the disk and the partitions; where udevd runs.
+   *  Watch: the events of udev's group too. */
+  Udev = 256,
+  /** Wait: until the instance, or all partitions of the mask, are gone. */
+  Removed = 512,
+  /** Wait, Watch: the diskseq is none that rose at the attach: names are all there is. */
+  BestEffort = 1024,
+  /** Watch: not the kernel's group. */
+  NoKernelGroup = 2048,
 }
 
 /** Who makes partitions. */
@@ -129,9 +163,11 @@ export enum Call {
   MakeNode = 10,
   /** Place: remove a node that MakeNode made. */
   RemoveNode = 11,
-  /** Number -> `DiskWord`s in the buffer: what sysfs shows of a loop device; -ENOENT. */
+  /** Number, or the disk's name in the buffer where that is -1 -> `DiskWord`s in the buffer: what
+   *  sysfs shows of a disk; -ENOENT. */
   ReadDisk = 12,
-  /** Number -> count of partitions, that many `PartitionEntryWord` records in the buffer. */
+  /** The same -> count of partitions that can be opened, that many `PartitionEntryWord` records
+   *  in the buffer; -ENOENT. */
   ListPartitions = 13,
   /** Device, inode (`Argument`, `Argument2`), number: the lowest bound loop device from `Number`
    *  up whose backing path leads to that file or nowhere; -ENOENT: no more. */
@@ -141,6 +177,17 @@ export enum Call {
   /** Number, descriptor: count of mounts, holders and open descriptors of the disk and its
    *  partitions, the given descriptor of this process left out. The host keeps their names. */
   FindHolders = 16,
+  /** Number: multicast group (`Group`). Receiving begins: 0, or 1 where it does but nothing will
+   *  come (a network namespace of another user namespace; no udevd). */
+  Subscribe = 17,
+  /** Number: multicast group. Receiving ends. */
+  Unsubscribe = 18,
+  /** Number, partition: major and minor -> a u64 in the buffer that changes whenever udev writes
+   *  its record of that device (/run/udev/data); -ENOENT. */
+  ReadRecord = 19,
+  /** The disk's name (`NameBytes`) and a UUID (16 bytes) in the buffer, partition (0: the disk):
+   *  has the kernel send a synthetic `change` (Documentation/ABI/testing/sysfs-uevent). */
+  Trigger = 20,
 }
 
 /** Words of a call in the outbox. */
@@ -153,7 +200,7 @@ export enum CallWord {
   /** open flags, flock operation, ioctl request, BLKPG operation. */
   Request = 5,
   Place = 6,
-  /** Loop number, or the major of a private node. */
+  /** Loop number, the major of a private node, or a group. */
   Number = 7,
   /** Partition number, or the minor of a private node. */
   Partition = 8,
@@ -198,16 +245,21 @@ export enum StatWord {
   Words = 7,
 }
 
-/** What ReadDisk leaves in the buffer, words of 8 bytes. Source: /sys/block/loopN. */
+/** What ReadDisk leaves in the buffer, words of 8 bytes. Source: /sys/block/DISK. */
 export enum DiskWord {
-  /** 1 when bound (there is a `loop/` directory). */
+  /** 1: a loop device that is bound (there is a `loop/` directory), another disk with a medium
+   *  (its size is not 0). */
   Bound = 0,
   /** 0 before 5.15. */
   Diskseq = 1,
-  Words = 2,
+  Major = 2,
+  Minor = 3,
+  /** 512-byte sectors. */
+  Size = 4,
+  Words = 5,
 }
 
-/** One record of ListPartitions, words of 4 bytes. Source: /sys/block/loopN/loopNpM. */
+/** One record of ListPartitions, words of 4 bytes. Source: /sys/block/DISK/PARTITION. */
 export enum PartitionEntryWord {
   Number = 0,
   Major = 1,
@@ -216,6 +268,93 @@ export enum PartitionEntryWord {
   Start = 4,
   Size = 6,
   Words = 8,
+}
+
+/** Multicast groups of NETLINK_KOBJECT_UEVENT. */
+export enum Group {
+  None = 0,
+  /** The kernel's own datagrams. */
+  Kernel = 1,
+  /** What udev sends when it has processed an event. */
+  Udev = 2,
+}
+
+/** One record a datagram slot, words of 4 bytes: what the socket said of it. */
+export enum DatagramWord {
+  Group = 0,
+  /** As received: 0 to all slots together. */
+  Bytes = 1,
+  /** sockaddr_nl.nl_pid of the sender: 0 for the kernel. */
+  PortId = 2,
+  /** SCM_CREDENTIALS. Uid: 0 also where root has no number of its own here. */
+  Pid = 3,
+  Uid = 4,
+  /** `DatagramFlag` bits. */
+  Flags = 5,
+  Words = 8,
+}
+
+export enum DatagramFlag {
+  /** It was longer than the slot (MSG_TRUNC). */
+  Truncated = 1,
+  /** It came with credentials. */
+  Credentials = 2,
+}
+
+/** ACTION. Source: lib/kobject_uevent.c, kobject_actions. */
+export enum Action {
+  Other = 0,
+  Add = 1,
+  Remove = 2,
+  Change = 3,
+  Move = 4,
+  Online = 5,
+  Offline = 6,
+  Bind = 7,
+  Unbind = 8,
+}
+
+/** DEVTYPE of SUBSYSTEM=block. */
+export enum DeviceType {
+  /** No block device. */
+  None = 0,
+  Disk = 1,
+  Partition = 2,
+}
+
+/** What an event is to an instance. */
+export enum Verdict {
+  /** Of no disk. */
+  None = 0,
+  /** Of an earlier instance of this disk. */
+  Stale = 1,
+  Mine = 2,
+  /** Of a later instance: mine is over. */
+  Later = 3,
+  /** Of a disk of this name; there is no number that proves more. */
+  BestEffort = 4,
+}
+
+/** Bits that say more of a judged event. */
+export enum Mark {
+  /** Its SEQNUM is lower than that of an event before it: no sign of anything since 6.9. */
+  OutOfOrder = 1,
+  /** DISK_MEDIA_CHANGE=1: with Mine, announces the end of the instance. */
+  MediaChange = 2,
+  /** Written to sysfs by a program (SYNTH_UUID). */
+  Synthetic = 4,
+  /** The end of a partition of mine that already carries the next number: detach does that. */
+  Ends = 8,
+  /** The first event of a disk that nothing is known of. */
+  First = 16,
+}
+
+/** How a wait ended. */
+export enum WaitResult {
+  Ready = 0,
+  /** Another instance has the name. */
+  Superseded = 1,
+  Gone = 2,
 }
 
 /** What the core tells the application. */
@@ -233,6 +372,58 @@ export enum Event {
   Warned = 5,
   /** One try of a device failed and another follows: step, call, errno, number. */
   Tried = 6,
+  /** A wait is over: `Code` is a `WaitResult`, the rest as `WaitWord` says. */
+  Waited = 7,
+  /** A judged event for a subscription: the words are `UeventWord`s. Read it before the slot of its
+   *  datagram is used again. */
+  Uevent = 8,
+  /** Events are lost. Code: `Group`; Detail: how many, 0 unknown; Detail2: the SEQNUM before. */
+  Lost = 9,
+  /** A rescan, resize or sweep is done; `Result` words. */
+  Changed = 10,
+  /** A subscription hears all of its groups from here on. */
+  Listening = 11,
+}
+
+/** Words of `Event.Waited` in the outbox after `EventWord.Number`. */
+export enum WaitWord {
+  /** Of the instance waited for; 0 where there is none. */
+  Diskseq = 8,
+  /** Of the instance that is there, 0 none. */
+  Current = 9,
+  Major = 10,
+  Minor = 11,
+  /** Partitions that are there, four words as in `CommandWord.PartitionMask`. */
+  PartitionMask = 12,
+}
+
+/** Words of `Event.Uevent` in the outbox. */
+export enum UeventWord {
+  Event = 0,
+  /** The watch. */
+  Operation = 1,
+  /** `Verdict` */
+  Verdict = 2,
+  /** `Mark` bits */
+  Marks = 3,
+  Group = 4,
+  /** `Action` */
+  Action = 5,
+  /** `DeviceType` */
+  DeviceType = 6,
+  /** Partition number; 0: the disk. */
+  Partition = 7,
+  Seqnum = 8,
+  /** 0: the event has none. */
+  Diskseq = 9,
+  Major = 10,
+  Minor = 11,
+  /** Where its datagram lies among the buffers, and its bytes. */
+  Offset = 12,
+  Bytes = 13,
+  /** Where its properties begin. */
+  Properties = 14,
+  Words = 15,
 }
 
 /** Words of an event in the outbox. */
@@ -373,6 +564,10 @@ export enum Failure {
   FlushFailed = 24,
   /** A partition of an earlier attach is open and stays. Detail: partition number. */
   LeftoverOpen = 25,
+  /** udev has not processed a device. Detail: partition number, 0 the disk. */
+  UdevSilent = 26,
+  /** A partition that must change is open. Detail: partition number. */
+  PartitionBusy = 27,
 }
 
 /** What the kernel did not honour. */
@@ -414,6 +609,10 @@ export enum Warning {
   CloseFailed = 13,
   /** Leftover partitions of an earlier attach were removed. Detail: how many. */
   LeftoversRemoved = 14,
+  /** No uevents come here: sysfs is looked at again and again. Errno: why, 0 a namespace. */
+  NoUevents = 15,
+  /** No udevd runs: there is nothing to wait for. */
+  NoUdev = 16,
 }
 
 /** Why the core wants to be woken. */
@@ -438,4 +637,12 @@ export enum Fault {
   UnknownTicket = 3,
   UnknownOperation = 4,
   BadArgument = 5,
+  /** A datagram that nobody can read. */
+  Malformed = 6,
+  /** Not from the kernel, or not from udev. */
+  Forged = 7,
+  /** It was handed in before. */
+  Duplicate = 8,
+  /** It did not fit. */
+  Truncated = 9,
 }

@@ -7,6 +7,7 @@ import type { Outcome } from "./driver.ts";
 import { deviceName, devnumOf } from "./names.ts";
 import { partscanOf } from "./options.ts";
 import type { Session } from "./session.ts";
+import type { Monitor, MonitorOptions } from "./stream-types.ts";
 import type { Target } from "./target.ts";
 import type {
   Attachment,
@@ -87,6 +88,16 @@ export class AttachmentHandle implements Attachment {
     if (!this.#isOver) throw end.error;
     await this.release();
     return this.#gone();
+  }
+
+  events(options: MonitorOptions = {}): Monitor {
+    return this.#session.watch({
+      groups: options.groups ?? ["kernel"],
+      disk: this.device.slice("/dev/".length),
+      diskseq: this.diskseq ?? 0n,
+      isBestEffort: this.identity === "best-effort",
+      options,
+    });
   }
 
   /** Whether this handle holds the instance; a diskseq that is not known is not checked. */

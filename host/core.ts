@@ -7,12 +7,22 @@
  */
 import * as abi from "../assembly/abi.ts";
 import { Step } from "../assembly/core/steps.ts";
+import type {
+  CoreCall,
+  CoreCommand,
+  CoreEvent,
+  CoreOptions,
+  CorePartition,
+  CoreUevent,
+} from "./core-types.ts";
 import { LoopError } from "./errors.ts";
 
 /** What runs inside: the exports of core.wasm, or the JavaScript build behind the same shape. */
 interface Engine {
   handleCommand(now: bigint): number;
   handleCompletion(now: bigint, ticket: number, result: number): number;
+  handleDatagram(now: bigint, slot: number): number;
+  handleOverrun(now: bigint, group: number, count: number): number;
   handleTimeout(now: bigint): number;
   pollCall(): number | boolean;
   pollEvent(): number | boolean;
@@ -29,88 +39,17 @@ interface Regions {
   /** the hashed region; a copy of it is a snapshot, writing it back restores it */
   readonly state: Uint8Array;
   readonly buffers: Uint8Array;
+  /** where the slots for datagrams begin among the buffers, and their records */
+  readonly slotsAt: number;
+  readonly recordsAt: number;
 }
 
-export interface CoreOptions {
-  /** Feeds the jitter of retries; equal seeds give equal runs. */
-  readonly seed: bigint;
-  /** Operations that may run at once, 1 to 64. */
-  readonly operations: number;
-  /** Partitions of one table, 1 to 255. */
-  readonly partitions: number;
-}
-
-export const defaultCoreOptions: CoreOptions = { seed: 1n, operations: 64, partitions: 255 };
-
-/** A command as the host writes it. Everything but `command` is 0, -1 or empty by default. */
-export interface CoreCommand {
-  readonly command: abi.Command;
-  /** `CommandFlag` bits */
-  readonly flags?: number;
-  readonly timeoutNs?: bigint;
-  readonly offset?: bigint;
-  readonly sizeLimit?: bigint;
-  readonly sectorSize?: number;
-  readonly partscan?: abi.Partscan;
-  readonly number?: number;
-  readonly descriptor?: number;
-  readonly diskseq?: bigint;
-  readonly backingDevice?: bigint;
-  readonly backingInode?: bigint;
-  /** at most 63 bytes */
-  readonly reference?: Uint8Array;
-}
-
-/** An event's words. */
-export interface CoreEvent {
-  readonly event: abi.Event;
-  readonly operation: number;
-  readonly code: number;
-  readonly step: Step;
-  readonly call: abi.Call;
-  readonly errno: number;
-  readonly number: number;
-  readonly request: number;
-  readonly detail: bigint;
-  readonly detail2: bigint;
-  /** words of `Result`, as they stand */
-  readonly result: readonly bigint[];
-}
-
-/** A partition's words. */
-export interface CorePartition {
-  readonly number: number;
-  readonly major: number;
-  readonly minor: number;
-  readonly start: bigint;
-  readonly size: bigint;
-  readonly byKernel: boolean;
-  /** 1 GPT, 0 MBR, -1 neither */
-  readonly kind: number;
-  readonly mbrType: number;
-  readonly diskSignature: number;
-  readonly typeGuid: Uint8Array;
-  readonly uniqueGuid: Uint8Array;
-  /** UTF-16LE, 72 bytes */
-  readonly name: Uint8Array;
-}
-
-/** A call's words; `buffer` is an offset into `Core.buffers`. */
-export interface CoreCall {
-  readonly call: abi.Call;
-  readonly ticket: number;
-  readonly operation: number;
-  readonly step: Step;
-  readonly descriptor: number;
-  readonly request: number;
-  readonly place: abi.Place;
-  readonly number: number;
-  readonly partition: number;
-  readonly argument: bigint;
-  readonly argument2: bigint;
-  readonly buffer: number;
-  readonly bytes: number;
-}
+export const defaultCoreOptions: CoreOptions = {
+  seed: 1n,
+  operations: 64,
+  partitions: 255,
+  watches: 1024,
+};
 
 /** One running core. Not re-entrant; after a panic every call throws. */
 export class Core {
@@ -128,6 +67,19 @@ export class Core {
   /** The operations' buffers, `Limit.BufferBytes` each; kernels read and fill them in place. */
   get buffers(): Uint8Array {
     return this.#regions.buffers;
+  }
+
+  /** Slots for datagrams, one behind the other: kernels receive straight into them. */
+  get slots(): Uint8Array {
+    const bytes = abi.Limit.DatagramSlots * abi.Limit.DatagramBytes;
+    return this.buffers.subarray(this.#regions.slotsAt, this.#regions.slotsAt + bytes);
+  }
+
+  /** A record of `DatagramWord`s for each slot. */
+  get records(): DataView {
+    const bytes = abi.Limit.DatagramSlots * abi.DatagramWord.Words * 4;
+    const { buffer, byteOffset } = this.buffers;
+    return new DataView(buffer, byteOffset + this.#regions.recordsAt, bytes);
   }
 
   /** All that the core remembers. */
@@ -159,7 +111,21 @@ export class Core {
     new Uint8Array(inbox.buffer, inbox.byteOffset + abi.CommandWord.Reference * 8).set(
       reference.subarray(0, room),
     );
+    const mask = command.partitionMask ?? 0n;
+    for (let word = 0; word < 4; word++) {
+      put(abi.CommandWord.PartitionMask + word, mask >> BigInt(64 * word));
+    }
     return this.#enter(() => this.#engine.handleCommand(now));
+  }
+
+  /** Takes the datagram of a slot; `Fault.Ok`, or why it counts for nothing. */
+  handleDatagram(now: bigint, slot: number): abi.Fault {
+    return this.#enter(() => this.#engine.handleDatagram(now, slot));
+  }
+
+  /** Events of a group were lost: how many, 0 unknown. */
+  handleOverrun(now: bigint, group: abi.Group, count: number): abi.Fault {
+    return this.#enter(() => this.#engine.handleOverrun(now, group, Math.min(count, 0x7fffffff)));
   }
 
   /** `Fault.Ok`, or why it was refused. */
@@ -192,14 +158,39 @@ export class Core {
   }
 
   /** The next event; poll after every `handle*` until there is none. */
-  pollEvent(): CoreEvent | undefined {
+  pollEvent(): CoreEvent | CoreUevent | undefined {
     if (!this.#enter(() => this.#engine.pollEvent())) return undefined;
+    const event = this.#word(abi.EventWord.Event) as abi.Event;
+    return event === abi.Event.Uevent ? this.#uevent(event) : this.#event(event);
+  }
+
+  #uevent(event: abi.Event.Uevent): CoreUevent {
+    return {
+      event,
+      operation: this.#word(abi.UeventWord.Operation),
+      verdict: this.#word(abi.UeventWord.Verdict),
+      marks: this.#word(abi.UeventWord.Marks),
+      group: this.#word(abi.UeventWord.Group),
+      action: this.#word(abi.UeventWord.Action),
+      deviceType: this.#word(abi.UeventWord.DeviceType),
+      partition: this.#word(abi.UeventWord.Partition),
+      seqnum: this.#word64(abi.UeventWord.Seqnum),
+      diskseq: this.#word64(abi.UeventWord.Diskseq),
+      major: this.#word(abi.UeventWord.Major),
+      minor: this.#word(abi.UeventWord.Minor),
+      offset: this.#word(abi.UeventWord.Offset),
+      bytes: this.#word(abi.UeventWord.Bytes),
+      properties: this.#word(abi.UeventWord.Properties),
+    };
+  }
+
+  #event(event: CoreEvent["event"]): CoreEvent {
     const result: bigint[] = [];
     for (let word = 0; word <= abi.Result.Size; word++) {
       result.push(this.#word64(abi.EventWord.Result + word));
     }
     return {
-      event: this.#word(abi.EventWord.Event),
+      event,
       operation: this.#word(abi.EventWord.Operation),
       code: this.#word(abi.EventWord.Code),
       step: this.#word(abi.EventWord.Step),
@@ -291,29 +282,39 @@ interface WasmApi {
 
 type WasmExports = Engine &
   Record<
-    "inboxAt" | "outboxAt" | "stateAt" | "stateBytes" | "buffersAt" | "panicNote",
+    | "inboxAt"
+    | "outboxAt"
+    | "stateAt"
+    | "stateBytes"
+    | "buffersAt"
+    | "buffersBytes"
+    | "slotsAt"
+    | "recordsAt"
+    | "panicNote",
     () => number
   > & {
-    start(seed: bigint, operations: number, partitions: number): void;
+    start(seed: bigint, operations: number, partitions: number, watches: number): void;
     memory: { buffer: ArrayBuffer };
   };
 
 /** Runs core.wasm. Throws ERR_CORE_ABI when it is of another vocabulary. */
 export function loadWasmCore(bytes: Uint8Array, options: Partial<CoreOptions> = {}): Core {
-  const { seed, operations, partitions } = { ...defaultCoreOptions, ...options };
+  const { seed, operations, partitions, watches } = { ...defaultCoreOptions, ...options };
   const wasm = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly;
   const { exports } = new wasm.Instance(new wasm.Module(bytes), {});
   checkVocabulary(exports);
   const core = exports as unknown as WasmExports;
   const memory = core.memory.buffer;
-  core.start(seed, operations, partitions);
+  core.start(seed, operations, partitions, watches);
   return new Core(
     core,
     {
       inbox: new DataView(memory, core.inboxAt(), abi.Limit.InboxBytes),
       outbox: new DataView(memory, core.outboxAt(), abi.Limit.OutboxBytes),
       state: new Uint8Array(memory, core.stateAt(), core.stateBytes()),
-      buffers: new Uint8Array(memory, core.buffersAt(), operations * abi.Limit.BufferBytes),
+      buffers: new Uint8Array(memory, core.buffersAt(), core.buffersBytes()),
+      slotsAt: core.slotsAt(),
+      recordsAt: core.recordsAt(),
     },
     () => {
       const note = new Uint8Array(memory, core.panicNote(), abi.Limit.PanicBytes);
@@ -324,10 +325,10 @@ export function loadWasmCore(bytes: Uint8Array, options: Partial<CoreOptions> = 
 
 /** Runs the JavaScript build of the same sources. */
 export async function loadJsCore(options: Partial<CoreOptions> = {}): Promise<Core> {
-  const { seed, operations, partitions } = { ...defaultCoreOptions, ...options };
+  const { seed, operations, partitions, watches } = { ...defaultCoreOptions, ...options };
   await import("./portable.ts");
   const { Machine } = await import("../assembly/core/machine.ts");
-  const machine = new Machine(seed, operations, partitions);
+  const machine = new Machine(seed, operations, partitions, watches);
   const engine = Object.assign(machine, { stateHash: () => machine.hash() });
   return new Core(
     engine,
@@ -336,6 +337,8 @@ export async function loadJsCore(options: Partial<CoreOptions> = {}): Promise<Co
       outbox: machine.outbox,
       state: new Uint8Array(machine.state.buffer),
       buffers: new Uint8Array(machine.state.buffersBuffer),
+      slotsAt: machine.state.slotsAt,
+      recordsAt: machine.state.recordsAt,
     },
     () => "",
   );
@@ -358,4 +361,5 @@ function checkVocabulary(exports: Record<string, unknown>): void {
 }
 
 export * from "../assembly/abi.ts";
+export type * from "./core-types.ts";
 export { LoopError, Step };

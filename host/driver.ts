@@ -2,8 +2,8 @@
  * The loop: hand commands to the core, perform its calls, hand back completions, arm one timer.
  * Knows the boundary and nothing of loop devices; what an event means is the session's.
  */
-import type { Core, CoreCommand, CoreEvent, CorePartition } from "./core.ts";
-import { Command, Event, Fault, Result, Step } from "./core.ts";
+import type { Core, CoreCommand, CoreEvent, CorePartition, CoreUevent } from "./core.ts";
+import { Command, DatagramWord, Event, Fault, Group, Result, Step } from "./core.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { kebab, syscallName } from "./names.ts";
 import type { StepReport } from "./types.ts";
@@ -16,11 +16,33 @@ export interface Outcome {
   readonly tries: readonly CoreEvent[];
 }
 
+/** A datagram that counts for nothing: the slot's record, and why. */
+export interface Refusal {
+  readonly fault: Fault;
+  readonly group: number;
+  readonly portId: number;
+  readonly pid: number;
+  readonly uid: number;
+  readonly bytes: number;
+}
+
+/** What a subscription hears. */
+export interface Listener {
+  /** Every group asked for is subscribed to, or cannot be. */
+  listening(): void;
+  /** `memory` holds the datagram where the event says, until this returns. */
+  uevent(event: CoreUevent, memory: Uint8Array): void;
+  /** `Event.Lost` */
+  lost(event: CoreEvent): void;
+  refused(refusal: Refusal): void;
+}
+
 export interface Watcher {
   /** the image, for `Place.Image` */
   readonly path?: string | undefined;
   readonly onWarning?: ((event: CoreEvent) => void) | undefined;
   readonly onStep?: ((step: StepReport) => void) | undefined;
+  readonly listener?: Listener | undefined;
 }
 
 interface Task {
@@ -45,8 +67,13 @@ const SLICE_NS = 2_000_000n;
 export class Driver {
   readonly #core: Core;
   readonly #kernel: Kernel;
+  readonly #records: DataView;
   readonly #tasks = new Map<number, Task>();
-  readonly #waiting: Task[] = [];
+  /** Commands that the core has no room for: of operations, of watches. */
+  readonly #waiting: readonly [Task[], Task[]] = [[], []];
+  readonly #listeners = new Set<Listener>();
+  /** Datagrams of each group so far, also those that count for nothing. */
+  readonly received: Record<number, number> = { [Group.Kernel]: 0, [Group.Udev]: 0 };
   #timer: NodeJS.Timeout | undefined;
   #timerAt = 0n;
   #isDraining = false;
@@ -56,6 +83,23 @@ export class Driver {
   constructor(core: Core, kernel: Kernel) {
     this.#core = core;
     this.#kernel = kernel;
+    this.#records = core.records;
+    kernel.connect({
+      slots: core.slots,
+      records: core.records,
+      datagrams: (count) => this.#step(() => this.#datagrams(count)),
+      lost: (group, count) => this.#step(() => void core.handleOverrun(kernel.now(), group, count)),
+    });
+  }
+
+  /** The kernel's clock. */
+  now(): bigint {
+    return this.#kernel.now();
+  }
+
+  /** See `Kernel`. */
+  receiveBufferBytes(group: number): number | undefined {
+    return this.#kernel.receiveBufferBytes(group);
   }
 
   run(command: CoreCommand, watcher: Watcher): Running {
@@ -71,7 +115,9 @@ export class Driver {
         isAborted: false,
       };
       abort = () => this.#abort(task);
-      this.#waiting.push(task);
+      const isWatch = command.command === Command.Wait || command.command === Command.Watch;
+      this.#waiting[isWatch ? 1 : 0].push(task);
+      if (watcher.listener) this.#listeners.add(watcher.listener);
     });
     this.#step(() => {});
     return { done, abort: () => abort() };
@@ -100,9 +146,9 @@ export class Driver {
     } catch (error) {
       this.#isBroken = true;
       clearTimeout(this.#timer);
-      for (const task of [...this.#tasks.values(), ...this.#waiting]) task.reject(error);
+      const waiting = this.#waiting.flatMap((queue) => queue.splice(0));
+      for (const task of [...this.#tasks.values(), ...waiting]) task.reject(error);
       this.#tasks.clear();
-      this.#waiting.length = 0;
     }
   }
 
@@ -139,10 +185,14 @@ export class Driver {
 
   /** Hands waiting commands in while the core has room. */
   #begin(): void {
-    for (let task = this.#waiting[0]; task; task = this.#waiting[0]) {
+    for (const queue of this.#waiting) this.#beginFrom(queue);
+  }
+
+  #beginFrom(queue: Task[]): void {
+    for (let task = queue[0]; task; task = queue[0]) {
       const operation = this.#core.handleCommand(this.#kernel.now(), task.command);
       if (operation === -Fault.Full) return;
-      this.#waiting.shift();
+      queue.shift();
       if (operation < 0) {
         task.reject(new RangeError(`the core refused the command: ${Fault[-operation]}`));
         continue;
@@ -157,16 +207,61 @@ export class Driver {
   #events(): void {
     for (let event = this.#core.pollEvent(); event; event = this.#core.pollEvent()) {
       const task = this.#tasks.get(event.operation);
-      if (!task) continue;
-      if (event.event === Event.Tried) {
-        task.tries.push(event);
-      } else if (event.event === Event.Warned) {
-        guard(() => task.watcher.onWarning?.(event));
-      } else {
-        this.#tasks.delete(event.operation);
-        task.resolve({ event, partitions: this.#partitions(event), tries: task.tries });
-      }
+      if (task) this.#tell(task, event);
     }
+  }
+
+  #tell(task: Task, event: CoreEvent | CoreUevent): void {
+    const { listener, onWarning } = task.watcher;
+    switch (event.event) {
+      case Event.Uevent:
+        listener?.uevent(event, this.#core.buffers);
+        break;
+      case Event.Lost:
+        listener?.lost(event);
+        break;
+      case Event.Listening:
+        listener?.listening();
+        break;
+      case Event.Tried:
+        task.tries.push(event);
+        break;
+      case Event.Warned:
+        guard(() => onWarning?.(event));
+        break;
+      default:
+        this.#tasks.delete(event.operation);
+        if (listener) this.#listeners.delete(listener);
+        task.resolve({ event, partitions: this.#partitions(event), tries: task.tries });
+    }
+  }
+
+  /** The events of a datagram are told before the next one: its slot holds what they are about. */
+  #datagrams(count: number): void {
+    const now = this.#kernel.now();
+    for (let slot = 0; slot < count; slot++) {
+      const fault = this.#core.handleDatagram(now, slot);
+      const group = this.#record(slot, DatagramWord.Group);
+      this.received[group] = (this.received[group] ?? 0) + 1;
+      if (fault === Fault.Ok) this.#events();
+      else if (this.#listeners.size > 0) this.#refuse(slot, fault, group);
+    }
+  }
+
+  #refuse(slot: number, fault: Fault, group: number): void {
+    const refusal: Refusal = {
+      fault,
+      group,
+      portId: this.#record(slot, DatagramWord.PortId) >>> 0,
+      pid: this.#record(slot, DatagramWord.Pid),
+      uid: this.#record(slot, DatagramWord.Uid) >>> 0,
+      bytes: this.#record(slot, DatagramWord.Bytes),
+    };
+    for (const listener of this.#listeners) listener.refused(refusal);
+  }
+
+  #record(slot: number, word: DatagramWord): number {
+    return this.#records.getInt32((slot * DatagramWord.Words + word) * 4, true);
   }
 
   #partitions(event: CoreEvent): CorePartition[] {
@@ -219,7 +314,7 @@ export class Driver {
 }
 
 /** What a callback of the application throws is its own uncaught error, not the driver's end. */
-function guard(callback: () => void): void {
+export function guard(callback: () => void): void {
   try {
     callback();
   } catch (error) {

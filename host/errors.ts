@@ -19,6 +19,8 @@ export type LoopErrorCode =
   | "ERR_LOOP_TIMEOUT"
   /** nothing is attached there */
   | "ERR_LOOP_NOT_ATTACHED"
+  /** more events waited to be read than were to be kept */
+  | "ERR_LOOP_OVERFLOW"
   /** a call failed and no retry helps */
   | "ERR_LOOP_SYSTEM"
   /** core.wasm is of another vocabulary */
@@ -88,6 +90,7 @@ const exitCodes: Record<LoopErrorCode, number> = {
   ERR_LOOP_BUSY: 5,
   ERR_LOOP_TIMEOUT: 6,
   ERR_LOOP_NOT_ATTACHED: 1,
+  ERR_LOOP_OVERFLOW: 1,
   ERR_LOOP_SYSTEM: 1,
   ERR_CORE_ABI: 70,
   ERR_CORE_PANIC: 70,

@@ -257,6 +257,14 @@ function explainDevice(context: FailureContext, device: string): [LoopErrorCode,
       return ["ERR_LOOP_NOT_ATTACHED", `${subject}: nothing is attached to ${device}`];
     case Failure.NotLoop:
       return ["ERR_LOOP_ARGUMENT", `${subject}: not a loop device`];
+    case Failure.UdevSilent: {
+      const silent = detail === 0n ? device : `${device}p${detail}`;
+      return [
+        "ERR_LOOP_TIMEOUT",
+        `${subject}: timed out: udev has not processed ${silent}; undone; is udevd stuck or ` +
+          "stopped (udevadm settle, systemctl status systemd-udevd)?",
+      ];
+    }
     case Failure.FlushFailed:
       return [
         "ERR_LOOP_SYSTEM",
@@ -333,6 +341,15 @@ function warningText(event: CoreEvent, device: string, holders: readonly Holder[
       return `${device} is held by ${holderList(holders)}; waiting until it is let go`;
     case Warning.CloseFailed:
       return `close reported ${errnoName(event.errno)}`;
+    case Warning.NoUevents:
+      return event.errno === 0
+        ? "no uevents come here (this network namespace belongs to another user namespace); " +
+            "sysfs is watched instead"
+        : `no uevents come here (${errnoName(event.errno)}); sysfs is watched instead`;
+    case Warning.NoUdev:
+      return event.errno === 0
+        ? "no udevd runs here: nothing of it is waited for"
+        : `udev cannot be heard here (${errnoName(event.errno)}): nothing of it is waited for`;
     case Warning.LeftoversRemoved:
       return `${detail} partitions left over from an earlier attach of ${device} were removed`;
     default:

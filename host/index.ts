@@ -6,9 +6,16 @@
  * console.log(attachment.device, attachment.diskseq, attachment.partitions);
  * ```
  */
+import {
+  type BlockDevice,
+  diskseqOf as diskseq,
+  type OpenBlockOptions,
+  openBlock as open,
+} from "./block.ts";
 import { LoopError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
 import { Session } from "./session.ts";
+import type { Monitor, MonitorOptions, Waited, WaitOptions, WaitTarget } from "./stream-types.ts";
 import type { DetachTarget } from "./target.ts";
 import type { Attachment, AttachOptions, Detached, DetachOptions, LoopDevice } from "./types.ts";
 
@@ -59,14 +66,56 @@ export async function list(options: { signal?: AbortSignal } = {}): Promise<Loop
   return (await defaultSession()).list(options);
 }
 
+/**
+ * Judged uevents as they come: stale, mine, later, and what was lost. Resolves when it can begin;
+ * what happens after its `ready` is told.
+ *
+ * ```ts
+ * for await (const item of await monitor({ disk: "loop0" })) console.log(item);
+ * ```
+ */
+export async function monitor(options: MonitorOptions = {}): Promise<Monitor> {
+  return (await defaultSession()).monitor(options);
+}
+
+/**
+ * Waits until an instance is ready, or gone. sysfs decides and events only wake, so it ends also
+ * where events are lost, late, or about somebody else.
+ *
+ * @throws LoopError: ERR_LOOP_STALE when the instance is over, ERR_LOOP_TIMEOUT
+ */
+export async function waitFor(target: WaitTarget, options: WaitOptions = {}): Promise<Waited> {
+  return (await defaultSession()).waitFor(target, options);
+}
+
+/** The diskseq of a block device's node, link or open descriptor; null before Linux 5.15. */
+export async function diskseqOf(device: string | number): Promise<bigint | null> {
+  return diskseq(await defaultSession(), device);
+}
+
+/**
+ * Opens a node or a link to one, and hands it out only when the open descriptor is proven to be of
+ * the instance that was meant.
+ *
+ * @throws LoopError: ERR_LOOP_STALE when it is another one
+ */
+export async function openBlock(
+  path: string,
+  options: OpenBlockOptions = {},
+): Promise<BlockDevice> {
+  return open(await defaultSession(), path, options);
+}
+
 /** The kernel behind the functions above. */
 export async function defaultKernel(): Promise<Kernel> {
   return (await defaultSession()).kernel;
 }
 
+export type { BlockDevice, OpenBlockOptions } from "./block.ts";
 export { toJson } from "./describe.ts";
 export { exitCodeOf, LoopError, type LoopErrorCode, type Try } from "./errors.ts";
 export type { Holder, Kernel, KernelCall } from "./kernel.ts";
 export { Session, type SessionOptions } from "./session.ts";
+export type * from "./stream-types.ts";
 export type { DetachTarget } from "./target.ts";
 export type * from "./types.ts";

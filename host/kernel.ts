@@ -40,6 +40,21 @@ export interface Holder {
   readonly device: string;
 }
 
+/** Where a kernel leaves datagrams, and whom it tells. */
+export interface Stream {
+  /** `Limit.DatagramSlots` slots of `Limit.DatagramBytes`, in the core's memory. */
+  readonly slots: Uint8Array;
+  /** A record of `DatagramWord`s for each slot, words of 4 bytes. */
+  readonly records: DataView;
+  /**
+   * The first `count` slots and their records are filled, in the order of arrival. The slots may be
+   * used again when it returns. A datagram that needs more than one slot comes alone.
+   */
+  datagrams(count: number): void;
+  /** Events of a `Group` were lost after the last one handed in; 0: nobody knows how many. */
+  lost(group: number, count: number): void;
+}
+
 export interface Kernel {
   /** For people, e.g. `linux 6.18.44`. */
   readonly name: string;
@@ -51,6 +66,13 @@ export interface Kernel {
    * call's until then.
    */
   perform(call: KernelCall): number | Promise<number>;
+  /** Where datagrams go between `Call.Subscribe` and `Call.Unsubscribe`; once, before all else. */
+  connect(stream: Stream): void;
+  /**
+   * Bytes of a group's receive buffer as the kernel counts them, twice of what was asked for where
+   * this process may have it; `undefined`: not subscribed, or there is none.
+   */
+  receiveBufferBytes(group: number): number | undefined;
   /**
    * A sysfs attribute of a block device as text without its last newline, `undefined` where it
    * does not exist. `attribute` is relative to `/sys/block/<disk>`, e.g. `queue/logical_block_size`
@@ -62,6 +84,10 @@ export interface Kernel {
    * exist.
    */
   listNames(disk?: string): string[];
+  /** Kernel name of the disk that has this diskseq, `undefined` where none does. */
+  findDisk(diskseq: bigint): string | undefined;
+  /** The disk that a devnum belongs to, and the partition's number, 0 for the disk itself. */
+  diskOf(major: number, minor: number): { disk: string; partition: number } | undefined;
   /** Who holds a disk or one of its partitions; a descriptor of this process can be left out. */
   findHolders(disk: string, exceptDescriptor?: number): Promise<Holder[]>;
   /** Who has a flock on the node of a disk (/proc/locks); this process left out. */

@@ -8,8 +8,9 @@ import { Ioctl, OpenFlag } from "../assembly/wire/linux.ts";
 import { LoopInfo } from "../assembly/wire/loop.ts";
 import { Call, Event, Partscan, Place, Result } from "./core.ts";
 import { readBackingPath, tableFields } from "./describe.ts";
+import type { Outcome } from "./driver.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
-import { devnumOf } from "./names.ts";
+import { deviceOf, devnumOf } from "./names.ts";
 import type { Session } from "./session.ts";
 import type { LoopDevice, Partition } from "./types.ts";
 
@@ -128,6 +129,30 @@ interface Range {
   readonly sectorSize: number;
 }
 
+/** The table of a disk: of a loop device's image where it can be found, else of the device. */
+export async function readTable(
+  session: Session,
+  disk: string,
+  partscan: Partscan,
+): Promise<Outcome> {
+  const whole = (name: string): number => Number(session.kernel.readAttribute(disk, name) ?? 0);
+  const path = readBackingPath(session.kernel, disk);
+  const sectorSize = whole("queue/logical_block_size");
+  if (path === null || !isReachable(path)) {
+    return session.probe(deviceOf(disk), { offset: 0n, sizeLimit: 0n, sectorSize, partscan });
+  }
+  const range = {
+    offset: BigInt(whole("loop/offset")),
+    sizeLimit: BigInt(whole("loop/sizelimit")),
+  };
+  return session.probe(path, { ...range, sectorSize, partscan });
+}
+
+/** Not deleted, and of this file system tree. */
+function isReachable(path: string): boolean {
+  return path.startsWith("/") && !path.endsWith(" (deleted)");
+}
+
 /** What the image says; where its path leads nowhere, what the device's status says. */
 async function readImage(
   session: Session,
@@ -137,8 +162,7 @@ async function readImage(
   hasPartitions: boolean,
 ): Promise<Image> {
   const nothing = { dev: null, ino: null, fields: () => ({}) };
-  const isKnown = path.startsWith("/") && !path.endsWith(" (deleted)");
-  if (!isKnown) return { ...nothing, ...(await readStatus(session.kernel, number)) };
+  if (!isReachable(path)) return { ...nothing, ...(await readStatus(session.kernel, number)) };
   const modes = hasPartitions ? [Partscan.Kernel, Partscan.None] : [Partscan.None];
   for (const partscan of modes) {
     const { event, partitions } = await session.probe(path, { ...range, partscan });
@@ -184,7 +208,8 @@ async function readStatus(
   return { dev, ino: Number(view.getBigUint64(8, true)) };
 }
 
-const blankCall: KernelCall = {
+/** A call that asks for nothing yet. */
+export const blankCall: KernelCall = {
   call: Call.None,
   ticket: 0,
   operation: 0,

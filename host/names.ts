@@ -42,6 +42,16 @@ export function deviceName(number: number): string {
   return `/dev/loop${number}`;
 }
 
+/** The node of a kernel name; sysfs spells the slash in a name as `!`. */
+export function deviceOf(name: string): string {
+  return `/dev/${name.replaceAll("!", "/")}`;
+}
+
+/** `loop0p1`, `sda1`: the kernel puts a p after a digit (block/partitions/core.c). */
+export function partitionName(disk: string, number: number): string {
+  return /\d$/.test(disk) ? `${disk}p${number}` : `${disk}${number}`;
+}
+
 /** A dev_t as the kernel encodes it (include/linux/kdev_t.h, huge_encode_dev): `254:0`. */
 export function devnumOf(device: bigint): string {
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n);

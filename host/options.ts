@@ -46,6 +46,7 @@ export function checkAttachOptions(options: AttachOptions): CheckedAttach {
   if (options.persistent) flags |= CommandFlag.Persistent;
   if (options.allowOverlap) flags |= CommandFlag.AllowOverlap;
   if (options.mknod) flags |= CommandFlag.MakeNodes;
+  if (options.udev) flags |= CommandFlag.Udev;
   if (lock === "none") flags |= CommandFlag.NoLock;
   return {
     flags,
@@ -76,6 +77,12 @@ function bytes(name: string, value: number | bigint): bigint {
   const big = BigInt(value);
   if (big < 0n || big >= 0x7fffffff_00000000n) throw refuse(name, value, wanted);
   return big;
+}
+
+/** The timeout of a wait in ms; by default it has none. */
+export function waitTimeoutMs(milliseconds: number = Number.POSITIVE_INFINITY): number {
+  if (milliseconds !== 0) timeoutNs(milliseconds);
+  return milliseconds;
 }
 
 function timeoutNs(milliseconds: number = defaultTimeoutMs): bigint {

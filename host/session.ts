@@ -22,8 +22,10 @@ import { LoopError } from "./errors.ts";
 import { failureError, holderList, warningOf } from "./failures.ts";
 import type { Holder, Kernel } from "./kernel.ts";
 import { listLoops } from "./list.ts";
+import { type MonitorRequest, MonitorStream } from "./monitor.ts";
 import { deviceName } from "./names.ts";
 import { checkAttachOptions, checkDetachOptions, defaultTimeoutMs } from "./options.ts";
+import type { Monitor, MonitorOptions, Waited, WaitOptions, WaitTarget } from "./stream-types.ts";
 import { type DetachTarget, resolveTarget, type Target } from "./target.ts";
 import type {
   Attachment,
@@ -33,6 +35,7 @@ import type {
   LoopDevice,
   LoopWarning,
 } from "./types.ts";
+import { checkMonitor, waitForTarget } from "./wait.ts";
 
 export interface SessionOptions {
   /** Feeds the jitter of retries; default: random. */
@@ -76,7 +79,7 @@ export class Session {
     const checked = checkAttachOptions(options);
     const path = imagePath(image);
     const subject = path ?? `descriptor ${String(image)}`;
-    const outcome = await this.#run(
+    const outcome = await this.run(
       {
         command: Command.Attach,
         flags: checked.flags,
@@ -89,8 +92,8 @@ export class Session {
         descriptor: typeof image === "number" ? image : -1,
         reference: checked.reference ?? defaultReference(path),
       },
-      path,
       options,
+      path,
     );
     if (outcome.event.event !== Event.Attached) throw failed(outcome, subject, options.signal);
     const handle = new AttachmentHandle(this, outcome, checked.isPersistent);
@@ -116,7 +119,7 @@ export class Session {
     options: DetachOptions,
   ): Promise<DetachEnd> {
     const timeoutNs = checkDetachOptions(options);
-    const outcome = await this.#run(
+    const outcome = await this.run(
       {
         command: Command.Detach,
         flags: options.lazy ? CommandFlag.Lazy : 0,
@@ -127,7 +130,6 @@ export class Session {
         backingDevice: target.backingDevice ?? 0n,
         backingInode: target.backingInode ?? 0n,
       },
-      undefined,
       options,
     );
     const { event } = outcome;
@@ -160,11 +162,7 @@ export class Session {
 
   /** Closes the descriptor of a handle and leaves the device to its own fate. */
   async release(number: number, descriptor: number): Promise<void> {
-    await this.#run(
-      { command: Command.Detach, flags: CommandFlag.Release, number, descriptor },
-      undefined,
-      {},
-    );
+    await this.run({ command: Command.Detach, flags: CommandFlag.Release, number, descriptor }, {});
   }
 
   /** Decodes the partition table of an image; attaches nothing. */
@@ -173,7 +171,23 @@ export class Session {
     range: { offset: bigint; sizeLimit: bigint; sectorSize: number; partscan: Partscan },
   ): Promise<Outcome> {
     const timeoutNs = BigInt(defaultTimeoutMs) * 100_000n;
-    return this.#run({ command: Command.Probe, timeoutNs, ...range }, path, {});
+    return this.run({ command: Command.Probe, timeoutNs, ...range }, {}, path);
+  }
+
+  /** See `monitor` of the package. */
+  async monitor(options: MonitorOptions = {}): Promise<Monitor> {
+    const request = await checkMonitor(this, options);
+    return new MonitorStream(this.#driver, request);
+  }
+
+  /** Judged events of one instance. */
+  watch(request: MonitorRequest): Monitor {
+    return new MonitorStream(this.#driver, request);
+  }
+
+  /** See `waitFor` of the package. */
+  async waitFor(target: WaitTarget, options: WaitOptions = {}): Promise<Waited> {
+    return waitForTarget(this, target, options);
   }
 
   /** See `list` of the package. */
@@ -186,10 +200,11 @@ export class Session {
     await this.kernel.close();
   }
 
-  async #run(
+  /** One command from beginning to end; rejects for bugs, and for a signal that came before. */
+  async run(
     command: Parameters<Driver["run"]>[0],
-    path: string | undefined,
     options: Common,
+    path?: string,
   ): Promise<Outcome> {
     const { signal, onWarning, onStep } = options;
     signal?.throwIfAborted();

@@ -51,10 +51,7 @@ async function resolveText(session: Session, text: string): Promise<Target> {
 }
 
 async function byDiskseq(session: Session, text: string, digits: string): Promise<Target> {
-  if (!/^\d{1,19}$/.test(digits)) {
-    throw new LoopError("ERR_LOOP_ARGUMENT", `${text}: diskseq: takes a number`);
-  }
-  const diskseq = BigInt(digits);
+  const diskseq = parseDiskseq(text, digits);
   for (const device of await session.list()) {
     if (device.diskseq === diskseq) return targetOf(text, device);
   }
@@ -64,10 +61,15 @@ async function byDiskseq(session: Session, text: string, digits: string): Promis
   );
 }
 
+export function parseDiskseq(text: string, digits: string): bigint {
+  if (/^\d{1,19}$/.test(digits)) return BigInt(digits);
+  throw new LoopError("ERR_LOOP_ARGUMENT", `${text}: diskseq: takes a number`);
+}
+
 /** A disk or a partition, by its device number; the diskseq of the moment goes with it. */
 function byDevnum(session: Session, text: string, rdev: number): Target | undefined {
   const { kernel } = session;
-  const devnum = `${major(rdev)}:${minor(rdev)}`;
+  const devnum = `${encodedMajor(rdev)}:${encodedMinor(rdev)}`;
   for (const disk of kernel.listNames()) {
     const match = /^loop(\d+)$/.exec(disk);
     if (!match) continue;
@@ -104,7 +106,8 @@ async function byBacking(
   for (const device of await session.list()) {
     const { backing } = device;
     const isSame = stats
-      ? backing.ino === stats.ino && backing.dev === `${major(stats.dev)}:${minor(stats.dev)}`
+      ? backing.ino === stats.ino &&
+        backing.dev === `${encodedMajor(stats.dev)}:${encodedMinor(stats.dev)}`
       : backing.path === path || backing.path === `${path} (deleted)`;
     if (isSame && (last?.diskseq ?? 0n) <= (device.diskseq ?? 0n)) last = device;
   }
@@ -116,10 +119,12 @@ function targetOf(subject: string, device: LoopDevice): Target {
   return { subject, number, diskseq: device.diskseq ?? undefined };
 }
 
-function major(device: number): number {
+/** The major of a dev_t, as Node has them: a number. */
+export function encodedMajor(device: number): number {
   return Number((BigInt(device) >> 8n) & 0xfffn);
 }
 
-function minor(device: number): number {
+/** The minor of a dev_t. */
+export function encodedMinor(device: number): number {
   return Number((BigInt(device) & 0xffn) | ((BigInt(device) >> 12n) & 0xffffff00n));
 }

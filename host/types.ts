@@ -1,5 +1,6 @@
 /** The public shapes: what goes in and what comes out. Plain data, no behaviour. */
 import type { Holder } from "./kernel.ts";
+import type { Monitor, MonitorOptions } from "./stream-types.ts";
 
 export type PartscanMode = "kernel" | "user" | "none";
 
@@ -36,6 +37,8 @@ export interface AttachOptions {
   readonly allowOverlap?: boolean;
   /** `lo_file_name`, at most 63 bytes; default `diskseq:` and the image's base name. */
   readonly reference?: string;
+  /** Wait until udev has processed the disk and each partition, where udevd runs; default false. */
+  readonly udev?: boolean;
   /** Make nodes that sysfs knows and /dev lacks (containers); default false. */
   readonly mknod?: boolean;
   /** Milliseconds until it gives up and undoes, above 0; default 30 000; Infinity: never. */
@@ -127,6 +130,8 @@ export interface LoopDevice {
 export interface Attachment extends LoopDevice, AsyncDisposable {
   /** Detaches this instance; resolves when it is gone. */
   detach(options?: DetachOptions): Promise<Detached>;
+  /** Its events, judged against this instance; see `monitor`. */
+  events(options?: Omit<MonitorOptions, "disk" | "diskseq">): Monitor;
   /** Lets go of the handle without detaching: a persistent device stays, another one goes. */
   release(): Promise<void>;
   /** The plain data without the methods. */

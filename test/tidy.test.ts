@@ -40,7 +40,7 @@ test("any runtime loads core.wasm in a few lines of plain JavaScript", () => {
     const { readFileSync } = require("node:fs");
     const module = new WebAssembly.Module(readFileSync(process.argv[1]));
     const { exports } = new WebAssembly.Instance(module);
-    exports.start(1n, 4, 16);
+    exports.start(1n, 4, 16, 8);
     const refused = exports.handleCommand(0n);
     console.log(refused === -exports["Fault.UnknownCommand"].value, exports.pollCall());`;
   const args = ["--input-type=commonjs", "--eval", script, corePath];

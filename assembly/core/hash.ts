@@ -1,31 +1,61 @@
 /**
  * The 64-bit hash of the state: equal states hash equal, on every runtime. FNV-1a over words of
  * 8 bytes instead of bytes; it finds divergence, it resists no attacker. Covers what is live: the
- * globals, every field of a busy operation, and its list of partitions.
+ * globals, every field of a busy operation, and its list of partitions; disks and watches in use,
+ * deadlines, the SEQNUMs seen.
  */
+import { Deadlines } from "./deadlines.ts";
+import { DiskField, WatchField } from "./records.ts";
+import { Registry } from "./registry.ts";
+import { SEEN_BYTES } from "./seen.ts";
 import { Entry, Field, Global, State } from "./state.ts";
 
 /** FNV offset basis 0xcbf29ce484222325 and prime 0x100000001b3. */
 const BASIS: u64 = u64(u64(u64(0xcbf29ce4) << u64(32)) | u64(0x84222325));
 const PRIME: u64 = u64(u64(u64(0x100) << u64(32)) | u64(0x1b3));
 
-export function hashState(state: State): u64 {
+export function hashState(state: State, registry: Registry, deadlines: Deadlines): u64 {
   let hash = hashRange(state, BASIS, 0, Global.Slots);
-  for (let operation = 0; operation < state.operations; operation++) {
-    if (state.get(operation, Field.Command) === 0) continue;
+  for (let operation = 0; operation <= state.lookout; operation++) {
+    if (operation < state.lookout && state.get(operation, Field.Command) === 0) continue;
     hash = hashRange(state, hash, state.at(operation, 0), Field.Slots);
     const words = i32((state.get(operation, Field.Partitions) * Entry.Bytes) / 8);
     hash = hashRange(state, hash, state.at(operation, Field.Slots), words);
   }
-  return hash;
+  hash = hashRange(state, hash, registry.headAt(), registry.headSlots());
+  hash = hashWatches(state, hash, registry, -1);
+  for (let disk = registry.firstLive(); disk >= 0; disk = registry.nextDisk(disk)) {
+    hash = hashRange(state, hash, registry.diskAt(disk, 0), DiskField.Slots);
+    hash = hashWatches(state, hash, registry, disk);
+  }
+  for (let disk = registry.firstIdle(); disk >= 0; disk = registry.nextDisk(disk)) {
+    hash = hashRange(state, hash, registry.diskAt(disk, 0), DiskField.Slots);
+  }
+  for (let place = 0; deadlines.length() > place; place++) {
+    const item = deadlines.at(place);
+    hash = hashWord(hash, u64(item));
+    hash = hashWord(hash, deadlines.time(item));
+  }
+  return hashRange(state, hash, state.seenAt, SEEN_BYTES / 8);
+}
+
+function hashWatches(state: State, hash: u64, registry: Registry, disk: i32): u64 {
+  let value = hash;
+  for (let watch = registry.firstWatch(disk); watch >= 0; watch = registry.nextWatch(watch)) {
+    value = hashWord(value, u64(watch));
+    value = hashRange(state, value, registry.watchAt(watch, 0), WatchField.Slots);
+  }
+  return value;
 }
 
 function hashRange(state: State, hash: u64, at: i32, words: i32): u64 {
   let value = hash;
-  for (let i = 0; i < words; i++) {
-    value = u64(u64(value ^ state.view.getUint64(at + i * 8, true)) * PRIME);
-    // The product moves bits up only: bring the high ones down.
-    value = u64(value ^ (value >> u64(32)));
-  }
+  for (let i = 0; i < words; i++) value = hashWord(value, state.view.getUint64(at + i * 8, true));
   return value;
+}
+
+function hashWord(hash: u64, word: u64): u64 {
+  const value = u64(u64(hash ^ word) * PRIME);
+  // The product moves bits up only: bring the high ones down.
+  return u64(value ^ (value >> u64(32)));
 }

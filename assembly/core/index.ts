@@ -6,18 +6,24 @@
  * vocabulary. 64-bit results arrive signed in JavaScript.
  */
 import {
+  Action,
   Call,
   CallWord,
   Command,
   CommandFlag,
   CommandWord,
+  DatagramFlag,
+  DatagramWord,
   DetachResult,
+  DeviceType,
   DiskWord,
   Event,
   EventWord,
   Failure,
   Fault,
+  Group,
   Limit,
+  Mark,
   Mismatch,
   PartitionEntryWord,
   PartitionWord,
@@ -27,6 +33,10 @@ import {
   StatWord,
   Table,
   TimeoutReason,
+  UeventWord,
+  Verdict,
+  WaitResult,
+  WaitWord,
   Warning,
 } from "../abi.ts";
 import { panicNote } from "../panic.ts";
@@ -34,18 +44,24 @@ import { Machine } from "./machine.ts";
 import { Step } from "./steps.ts";
 
 export {
+  Action,
   Call,
   CallWord,
   Command,
   CommandFlag,
   CommandWord,
+  DatagramFlag,
+  DatagramWord,
   DetachResult,
+  DeviceType,
   DiskWord,
   Event,
   EventWord,
   Failure,
   Fault,
+  Group,
   Limit,
+  Mark,
   Mismatch,
   PartitionEntryWord,
   PartitionWord,
@@ -57,6 +73,10 @@ export {
   Step,
   Table,
   TimeoutReason,
+  UeventWord,
+  Verdict,
+  WaitResult,
+  WaitWord,
   Warning,
 };
 
@@ -71,10 +91,13 @@ function running(): Machine {
   return root.machine!;
 }
 
-/** Once, before all else. `operations` 1 to 64, `partitions` 1 to 255 for each of them. */
-export function start(seed: u64, operations: i32, partitions: i32): void {
+/**
+ * Once, before all else. `operations` 1 to 64, `partitions` 1 to 255 for each of them, `watches` 1
+ * to 4096.
+ */
+export function start(seed: u64, operations: i32, partitions: i32, watches: i32): void {
   assert(root.machine === null);
-  root.machine = new Machine(seed, operations, partitions);
+  root.machine = new Machine(seed, operations, partitions, watches);
 }
 
 export function handleCommand(now: u64): i32 {
@@ -83,6 +106,14 @@ export function handleCommand(now: u64): i32 {
 
 export function handleCompletion(now: u64, ticket: i32, result: i32): i32 {
   return running().handleCompletion(now, ticket, result);
+}
+
+export function handleDatagram(now: u64, slot: i32): i32 {
+  return running().handleDatagram(now, slot);
+}
+
+export function handleOverrun(now: u64, group: i32, count: i32): i32 {
+  return running().handleOverrun(now, group, count);
 }
 
 export function handleTimeout(now: u64): i32 {
@@ -133,4 +164,17 @@ export function stateBytes(): i32 {
 
 export function buffersAt(): usize {
   return changetype<usize>(running().state.buffersBuffer);
+}
+
+export function buffersBytes(): i32 {
+  return running().state.buffersBuffer.byteLength;
+}
+
+/** Where the slots for datagrams begin among the buffers, and their records. */
+export function slotsAt(): i32 {
+  return running().state.slotsAt;
+}
+
+export function recordsAt(): i32 {
+  return running().state.recordsAt;
 }

@@ -10,12 +10,11 @@ import {
   Event,
   EventWord,
   Failure,
-  Limit,
   PartitionWord,
   Partscan,
   Result,
 } from "../abi.ts";
-import { Port } from "./port.ts";
+import { Port, TICKET_SLOTS } from "./port.ts";
 import { Entry, Field, Global, State } from "./state.ts";
 
 export class Outlet {
@@ -32,12 +31,12 @@ export class Outlet {
   /** The next call that waits to be handed out, with a ticket; false when there is none. */
   call(): bool {
     const state = this.state;
-    for (let operation = 0; operation < state.operations; operation++) {
+    for (let operation = 0; operation <= state.lookout; operation++) {
       if (state.get(operation, Field.CallPending) === 0) continue;
-      // 24 bits, so that a ticket stays positive.
-      const serial = i32(u64(state.global(Global.Serial) & u64(0xffffff))) + 1;
+      // 23 bits, so that a ticket stays positive.
+      const serial = (i32(state.global(Global.Serial)) % 0x7fffff) + 1;
       state.setGlobal(Global.Serial, u64(serial));
-      const ticket = serial * Limit.OperationsMax + operation;
+      const ticket = serial * TICKET_SLOTS + operation;
       state.set(operation, Field.Ticket, ticket);
       state.set(operation, Field.CallPending, 0);
       this.put(CallWord.Call, state.get(operation, Field.CallKind));

@@ -161,6 +161,17 @@ export const POLICY: i32[] = [
   Step.SweepList, 0, Outcome.Ok,
   Step.SweepDelete, 0, Outcome.Ok,
   Step.RelockTarget, 0, Outcome.Ok,
+
+  Step.Subscribe, 0, Outcome.Skip,
+  Step.Unsubscribe, 0, Outcome.Ok,
+  Step.LookDisk, Errno.ENOENT, Outcome.Missing,
+  Step.LookDisk, 0, Outcome.Skip,
+  Step.LookPartitions, Errno.ENOENT, Outcome.Missing,
+  Step.LookPartitions, 0, Outcome.Skip,
+  Step.LookAgain, Errno.ENOENT, Outcome.Missing,
+  Step.LookAgain, 0, Outcome.Skip,
+  Step.LookRecord, 0, Outcome.Ok,
+  Step.Trigger, 0, Outcome.Ok,
 ];
 
 /** The outcome of a negative completion. Failures are rare: the rows are searched as they stand. */

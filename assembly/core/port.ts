@@ -25,6 +25,9 @@ export const PENDING: i32 = -1;
 
 export const MILLISECOND: i32 = 1000000;
 
+/** Room for the operation in a ticket: the application's, and the lookout. */
+export const TICKET_SLOTS: i32 = 128;
+
 const EVENT_WORDS: i32 = 26;
 const EVENTS_A_OPERATION: i32 = 300;
 
@@ -36,7 +39,8 @@ export class Port {
   private count: i32 = 0;
 
   constructor(state: State) {
-    const capacity = EVENTS_A_OPERATION + state.operations * 4;
+    // By one input every watch may be told that it listens, and what it cannot hear.
+    const capacity = EVENTS_A_OPERATION + state.operations * 4 + state.watches * 3;
     this.state = state;
     this.capacity = capacity;
     this.events = new DataView(new ArrayBuffer(capacity * EVENT_WORDS * 8));
@@ -144,6 +148,16 @@ export class Port {
     return PENDING;
   }
 
+  /** A question about the disk whose name lies at `name` in the state. */
+  queryNamed(operation: i32, kind: i32, name: i32): i32 {
+    const state = this.state;
+    const at = state.bufferAt(operation);
+    for (let i = 0; i < Limit.NameBytes; i += 8) {
+      state.buffers.setUint64(at + i, state.view.getUint64(name + i, true), true);
+    }
+    return this.query(operation, kind, -1, -1);
+  }
+
   private call(operation: i32, kind: i32, descriptor: i32): i32 {
     const state = this.state;
     assert(state.get(operation, Field.Ticket) === 0);
@@ -214,7 +228,7 @@ export class Port {
     this.put(at, EventWord.Errno, errno);
     this.put(at, EventWord.Number, state.get(operation, Field.Number));
     this.put(at, EventWord.Request, state.get(operation, Field.CallDescriptor));
-    this.events.setUint64(at + EventWord.Detail * 8, detail, true);
+    this.put64(at, EventWord.Detail, detail);
   }
 
   /** What `note` and `fail` remember, as an event. */
@@ -226,16 +240,8 @@ export class Port {
     this.put(at, EventWord.Errno, state.get(operation, Field.FailedErrno));
     this.put(at, EventWord.Number, state.get(operation, Field.FailedNumber));
     this.put(at, EventWord.Request, state.get(operation, Field.FailedRequest));
-    this.events.setUint64(
-      at + EventWord.Detail * 8,
-      state.get64(operation, Field.FailedDetail),
-      true,
-    );
-    this.events.setUint64(
-      at + EventWord.Detail2 * 8,
-      state.get64(operation, Field.FailedDetail2),
-      true,
-    );
+    this.put64(at, EventWord.Detail, state.get64(operation, Field.FailedDetail));
+    this.put64(at, EventWord.Detail2, state.get64(operation, Field.FailedDetail2));
     // A failed detach says whether the caller's descriptor is still open.
     this.result(at, Result.Descriptor, u64(state.get(operation, Field.DeviceDescriptor)));
   }
@@ -256,8 +262,12 @@ export class Port {
     this.events.setInt32(at + word * 8, value, true);
   }
 
+  put64(at: i32, word: i32, value: u64): void {
+    this.events.setUint64(at + word * 8, value, true);
+  }
+
   result(at: i32, word: i32, value: u64): void {
-    this.events.setUint64(at + (EventWord.Result + word) * 8, value, true);
+    this.put64(at, EventWord.Result + word, value);
   }
 
   /** Moves the oldest event to the outbox; false when there is none. */

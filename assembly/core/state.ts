@@ -2,12 +2,17 @@
  * Where the core remembers: one contiguous region of operations, hashed and snapshotted as a whole,
  * and one of buffers, which the kernel reads and fills and nobody hashes.
  *
- *   state    globals | operation 0: fields, partitions | operation 1 ...
+ *   state    globals | operation 0: fields, partitions | operation 1 ... | the lookout
+ *            | registry | deadlines | SEQNUMs seen
  *   buffers  16 KiB an operation; belongs to the outstanding call until its completion
+ *            | slots for datagrams | a record for each of them
+ *
+ * The lookout is one more operation, the core's own: it subscribes, and looks at sysfs for watches.
  *
  * Every field is a slot of 8 bytes, so that one enum is the layout. Knows no step and no policy.
  */
-import { Limit } from "../abi.ts";
+import { DatagramWord, Limit } from "../abi.ts";
+import { Capacities } from "./capacities.ts";
 
 /** Slots before the operations. */
 export enum Global {
@@ -31,7 +36,15 @@ export enum Global {
    *  number plus one and its diskseq. While somebody has it open it still shows its image. */
   AbandonedNext = ParserMissing + 3,
   Abandoned,
-  Slots = Abandoned + 16,
+  /** How it is with each multicast group, as `GroupState`; who is interested in it; and 1: events
+   *  of it were lost. Indexed by `Group` from here. */
+  GroupIs = Abandoned + 16,
+  GroupInterest = GroupIs + 3,
+  /** errno of a refused subscription. */
+  GroupErrno = GroupInterest + 3,
+  /** Watches of `Command.Watch`: only for them idle disks are remembered. */
+  Subscriptions = GroupErrno + 3,
+  Slots,
 }
 
 /** Slots of an operation. 64-bit ones are marked; all others hold an i32. */
@@ -189,7 +202,15 @@ export enum Field {
   Told,
   Deferred,
 
-  /** `lo_file_name`, 64 bytes. */
+  /** Index, plus one, of the disk in the registry: the one that udev is awaited for, or that the
+   *  lookout looks at. */
+  Disk,
+  /** Partitions that udev is awaited for, a set. */
+  AwaitedMask,
+  /** The lookout's: the group that it subscribes to. */
+  Group = AwaitedMask + 4,
+
+  /** `lo_file_name`, 64 bytes. The lookout's: a mask of the partitions that it sees. */
   Reference,
   Slots = Reference + 8,
 }
@@ -226,20 +247,49 @@ export const ABANDONED_MAX: i32 = 8;
 export class State {
   readonly operations: i32;
   readonly partitions: i32;
+  readonly watches: i32;
+  /** Disks that can be remembered: one for each watch and operation, and the lookout's. */
+  readonly disks: i32;
+  /** The operation that is the core's own; also the number of the application's. */
+  readonly lookout: i32;
+  /** Where the parts behind the operations lie in the state. */
+  readonly registryAt: i32;
+  readonly deadlinesAt: i32;
+  readonly seenAt: i32;
+  /** Where datagrams, and their records, lie among the buffers. */
+  readonly slotsAt: i32;
+  readonly recordsAt: i32;
   readonly buffer: ArrayBuffer;
   readonly view: DataView;
   readonly buffersBuffer: ArrayBuffer;
   readonly buffers: DataView;
   private readonly stride: i32;
 
-  constructor(operations: i32, partitions: i32) {
+  constructor(capacities: Capacities) {
+    const operations = capacities.operations;
+    const partitions = capacities.partitions;
+    const watches = capacities.watches;
     assert(operations > 0 && operations <= Limit.OperationsMax);
     assert(partitions > 0 && partitions <= Limit.PartitionsMax);
+    assert(watches > 0 && watches <= Limit.WatchesMax);
     const stride = Field.Slots * SLOT + partitions * Entry.Bytes;
-    const buffer = new ArrayBuffer(Global.Slots * SLOT + operations * stride);
-    const buffersBuffer = new ArrayBuffer(operations * Limit.BufferBytes);
+    const registryAt = Global.Slots * SLOT + (operations + 1) * stride;
+    const deadlinesAt = registryAt + capacities.registryBytes;
+    const seenAt = deadlinesAt + capacities.deadlinesBytes;
+    const slotsAt = (operations + 1) * Limit.BufferBytes;
+    const recordsAt = slotsAt + Limit.DatagramSlots * Limit.DatagramBytes;
+    const buffer = new ArrayBuffer(seenAt + capacities.seenBytes);
+    const buffersBuffer = new ArrayBuffer(recordsAt + Limit.DatagramSlots * DatagramWord.Words * 4);
     this.operations = operations;
     this.partitions = partitions;
+    this.watches = watches;
+    this.disks = capacities.disks;
+    this.lookout = operations;
+    this.registryAt = registryAt;
+    this.deadlinesAt = deadlinesAt;
+    this.seenAt = seenAt;
+    this.slotsAt = slotsAt;
+    this.recordsAt = recordsAt;
     this.stride = stride;
     this.buffer = buffer;
     this.view = new DataView(buffer);
@@ -257,7 +307,7 @@ export class State {
 
   /** Where an operation's field lies in the state. */
   at(operation: i32, field: i32): i32 {
-    assert(operation >= 0 && operation < this.operations);
+    assert(operation >= 0 && operation <= this.lookout);
     return Global.Slots * SLOT + operation * this.stride + field * SLOT;
   }
 
@@ -289,7 +339,7 @@ export class State {
 
   /** Where an operation's buffer begins among the buffers. */
   bufferAt(operation: i32): i32 {
-    assert(operation >= 0 && operation < this.operations);
+    assert(operation >= 0 && operation <= this.lookout);
     return operation * Limit.BufferBytes;
   }
 

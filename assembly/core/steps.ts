@@ -20,6 +20,7 @@ export enum Step {
   ReadOtherHeader,
   ReadLogical,
   Arrange,
+  AwaitStream,
 
   /* Under the lock of loop-control: overlap guard, choice of a number, configuration. */
   AwaitControl,
@@ -78,6 +79,7 @@ export enum Step {
   StatNode,
   SeqNode,
   CloseNode,
+  AwaitUdev,
 
   /* The end of an attach. */
   UnlockDevice,
@@ -130,6 +132,16 @@ export enum Step {
   RelockTarget,
   ReturnTarget,
 
+  /* The lookout's: it hears events and looks at sysfs for everybody. */
+  Look,
+  Subscribe,
+  Unsubscribe,
+  LookDisk,
+  LookPartitions,
+  LookAgain,
+  LookRecord,
+  Trigger,
+
   Count,
 }
 
@@ -176,6 +188,11 @@ export enum Outcome {
 export function isHalfAWait(step: i32): bool {
   if (step === Step.ScanStatus || step === Step.KeepStatus) return true;
   return step === Step.NameHolders || step === Step.UndoRead;
+}
+
+/** Steps of the lookout, and those of an attach that wait for it. */
+export function isLookout(step: i32): bool {
+  return step >= Step.Look || step === Step.AwaitStream || step === Step.AwaitUdev;
 }
 
 /** Steps of the overlap guard. */

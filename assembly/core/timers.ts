@@ -3,6 +3,7 @@
  * over, free. Time comes from the inputs and never runs backwards.
  */
 import { TimeoutReason } from "../abi.ts";
+import { Deadlines } from "./deadlines.ts";
 import { MILLISECOND } from "./port.ts";
 import { Field, Global, State } from "./state.ts";
 import { Step } from "./steps.ts";
@@ -11,9 +12,11 @@ export class Timers {
   /** Why the last `next` is due. */
   reason: i32 = TimeoutReason.None;
   private readonly state: State;
+  private readonly deadlines: Deadlines;
 
-  constructor(state: State) {
+  constructor(state: State, deadlines: Deadlines) {
     this.state = state;
+    this.deadlines = deadlines;
   }
 
   /** Every input begins here: time moves on, and ended operations are freed. */
@@ -58,7 +61,21 @@ export class Timers {
       next = this.earlier(next, operation, Field.Grace, TimeoutReason.Grace);
       next = this.earlier(next, operation, Field.Wake, state.get(operation, Field.WakeReason));
     }
-    return next;
+    const item = this.deadlines.first();
+    if (item < 0) return next;
+    const at = this.deadlines.time(item);
+    if (next !== u64(0) && next <= at) return next;
+    const isWatch = state.watches > item;
+    this.reason = isWatch ? TimeoutReason.Deadline : TimeoutReason.Poll;
+    return at;
+  }
+
+  /** Takes a watch, or the number of watches plus a disk, whose time has come; -1: none. */
+  takeDue(): i32 {
+    const item = this.deadlines.first();
+    if (item < 0 || this.deadlines.time(item) > this.state.global(Global.Now)) return -1;
+    this.deadlines.set(item, u64(0));
+    return item;
   }
 
   /**

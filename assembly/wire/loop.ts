@@ -85,3 +85,31 @@ export function putBlkpg(view: DataView, at: i32, number: i32, start: u64, lengt
   view.setUint64(at + 8, length, true);
   view.setInt32(at + 16, number, true);
 }
+
+/** `loop` */
+const LOOP: i32 = 0x6c6f6f70;
+
+/** Writes the kernel name of a loop device; its bytes, at most 14. */
+export function putLoopName(view: DataView, at: i32, number: i32): i32 {
+  let digits = 1;
+  for (let rest = number; rest > 9; rest = i32(rest / 10)) digits++;
+  view.setInt32(at, LOOP, false);
+  let rest = number;
+  for (let i = digits - 1; i >= 0; i--) {
+    view.setUint8(at + 4 + i, u8(0x30 + (rest % 10)));
+    rest = i32(rest / 10);
+  }
+  return 4 + digits;
+}
+
+/** The number in the kernel name of a loop device; -1 where it is of another. */
+export function loopNumber(view: DataView, at: i32, bytes: i32): i32 {
+  if (bytes < 5 || bytes > 11 || view.getInt32(at, false) !== LOOP) return -1;
+  let number = 0;
+  for (let i = 4; i < bytes; i++) {
+    const digit = i32(view.getUint8(at + i)) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number;
+}

@@ -8,16 +8,20 @@
  */
 import { fstatSync } from "node:fs";
 import { release } from "node:os";
-import { Call, Place, StatWord } from "../../assembly/abi.ts";
+import { Call, Group, Place, StatWord } from "../../assembly/abi.ts";
 import { Errno, Ioctl, OpenFlag } from "../../assembly/wire/linux.ts";
-import type { Holder, Kernel, KernelCall } from "../kernel.ts";
+import type { Holder, Kernel, KernelCall, Stream } from "../kernel.ts";
 import { addressOf, close, flock, ioctlBuffer, ioctlValue, openat } from "./libc.ts";
+import { doUeventsCome } from "./namespace.ts";
+import { UeventSocket } from "./netlink.ts";
 import { Nodes } from "./nodes.ts";
 import { Pool } from "./pool.ts";
 import { Scans } from "./scans.ts";
 import {
+  diskOfDevnum,
   errnoOf,
   fillPartitions,
+  findDiskseq,
   findUnbound,
   listNames,
   majorOf,
@@ -25,6 +29,7 @@ import {
   readAttribute,
   readDisk,
 } from "./sysfs.ts";
+import { isUdevRunning, readRecord, trigger } from "./udev.ts";
 
 /** Requests that answer at once; others go to the pool. */
 const prompt: ReadonlySet<number> = new Set([
@@ -39,8 +44,17 @@ const prompt: ReadonlySet<number> = new Set([
 /** struct blkpg_ioctl_arg: i32 op, i32 flags, i32 datalen, 4 bytes of padding, pointer. */
 const BLKPG_ARGUMENT_BYTES = 24;
 
+/** Source: include/uapi/asm-generic/errno.h. */
+const ENOTCONN = 107;
+const EALREADY = 114;
+
 /** How long the names that a count was made of are worth telling. */
 const REMEMBERED_NS = 1_000_000_000n;
+
+export interface LinuxKernelOptions {
+  /** Receive buffer of each socket for uevents; default 128 MiB. */
+  readonly receiveBufferBytes?: number;
+}
 
 export class LinuxKernel implements Kernel {
   readonly name = `linux ${release()}`;
@@ -52,6 +66,13 @@ export class LinuxKernel implements Kernel {
   readonly #controls = new Set<number>();
   /** what the last `FindHolders` of a disk and descriptor counted */
   readonly #counted = new Map<string, { readonly at: bigint; readonly holders: Holder[] }>();
+  readonly #options: LinuxKernelOptions;
+  readonly #sockets = new Map<number, UeventSocket>();
+  #stream: Stream | undefined;
+
+  constructor(options: LinuxKernelOptions = {}) {
+    this.#options = options;
+  }
 
   now(): bigint {
     return process.hrtime.bigint();
@@ -109,6 +130,14 @@ export class LinuxKernel implements Kernel {
         return findUnbound(call.number);
       case Call.FindHolders:
         return this.#countHolders(call);
+      case Call.Subscribe:
+        return this.#subscribe(call.number);
+      case Call.Unsubscribe:
+        return this.#unsubscribe(call.number);
+      case Call.ReadRecord:
+        return readRecord(call.number, call.partition, call.bytes);
+      case Call.Trigger:
+        return trigger(call.bytes, call.partition);
       default:
         return -Errno.ENOSYS;
     }
@@ -148,12 +177,49 @@ export class LinuxKernel implements Kernel {
     return holders.length;
   }
 
+  connect(stream: Stream): void {
+    this.#stream = stream;
+  }
+
+  #subscribe(group: number): number {
+    if (this.#stream === undefined) return -ENOTCONN;
+    if (group !== Group.Kernel && group !== Group.Udev) return -Errno.EINVAL;
+    if (this.#sockets.has(group)) return -EALREADY;
+    const socket = UeventSocket.open(group, this.#stream, this.#options);
+    if (typeof socket === "number") return socket;
+    this.#sockets.set(group, socket);
+    return doUeventsCome() && (group === Group.Kernel || isUdevRunning()) ? 0 : 1;
+  }
+
+  #unsubscribe(group: number): number {
+    const socket = this.#sockets.get(group);
+    this.#sockets.delete(group);
+    socket?.close();
+    return socket ? 0 : -ENOTCONN;
+  }
+
+  /**
+   * Bytes of a group's receive buffer as the kernel counts them: twice what was asked for, or
+   * less where this process may not have it. `undefined`: not subscribed.
+   */
+  receiveBufferBytes(group: Group): number | undefined {
+    return this.#sockets.get(group)?.receiveBufferBytes;
+  }
+
   readAttribute(disk: string, attribute: string): string | undefined {
     return readAttribute(disk, attribute);
   }
 
   listNames(disk?: string): string[] {
     return listNames(disk);
+  }
+
+  findDisk(diskseq: bigint): string | undefined {
+    return findDiskseq(diskseq);
+  }
+
+  diskOf(major: number, minor: number): { disk: string; partition: number } | undefined {
+    return diskOfDevnum(major, minor);
   }
 
   /** What `Call.FindHolders` just counted, else a new scan; nothing where none can be made. */
@@ -172,6 +238,8 @@ export class LinuxKernel implements Kernel {
   }
 
   async close(): Promise<void> {
+    this.#stream = undefined;
+    for (const group of [...this.#sockets.keys()]) this.#unsubscribe(group);
     await this.#pool.close();
     this.#nodes.close();
     for (const control of this.#controls) close(control);

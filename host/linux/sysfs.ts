@@ -1,15 +1,18 @@
 /**
- * What sysfs shows of loop devices, read strictly: decimal numbers in range or a failure with
+ * What sysfs shows of block devices, read strictly: decimal numbers in range or a failure with
  * -EPROTO, never NaN. Fills the fixed records of `assembly/abi.ts`. Synchronous, without state and
  * without system calls other than Node's; opens no device.
  *
  * A device or partition that goes away while it is read counts as never seen.
  */
-import { readdirSync, readFileSync, type StatsBase, statSync } from "node:fs";
-import { DiskWord, PartitionEntryWord } from "../../assembly/abi.ts";
+import { readdirSync, readFileSync, realpathSync, type StatsBase, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { DiskWord, Limit, PartitionEntryWord } from "../../assembly/abi.ts";
 import { Errno } from "../../assembly/wire/linux.ts";
 
 export const SYSFS = "/sys/block";
+/** Links to disks and partitions, named by devnum. */
+export const SYSFS_DEVNUMS = "/sys/dev/block";
 
 /** Source: include/uapi/asm-generic/errno.h. */
 export const EPROTO = 71;
@@ -128,11 +131,17 @@ export interface SysfsPartition {
   readonly size: bigint;
 }
 
-/** Partitions of a loop device, by ascending number. */
+/** Kernel name of a partition. Source: add_partition (block/partitions/core.c). */
+export function partitionName(disk: string, number: number): string {
+  return `${disk}${/[0-9]$/.test(disk) ? "p" : ""}${number}`;
+}
+
+/** Partitions of a disk that can be opened, by ascending number. */
 export function listPartitions(disk: string, root = SYSFS): SysfsPartition[] {
   const partitions: SysfsPartition[] = [];
   for (const name of listNames(disk, root)) {
-    if (!name.startsWith(`${disk}p`)) continue;
+    // others have no attribute `partition`; this is only quicker
+    if (!name.startsWith(disk)) continue;
     const read = (attribute: string) => readAttribute(disk, `${name}/${attribute}`, root);
     const [number, dev, start, size] = [
       read("partition"),
@@ -142,6 +151,8 @@ export function listPartitions(disk: string, root = SYSFS): SysfsPartition[] {
     ];
     if (number === undefined || dev === undefined) continue;
     if (start === undefined || size === undefined) continue;
+    // made last, right before the partition can be opened
+    if (!exists(`${root}/${disk}/${name}/holders`)) continue;
     const [major, minor] = parseDevnum(dev);
     partitions.push({
       name,
@@ -155,20 +166,80 @@ export function listPartitions(disk: string, root = SYSFS): SysfsPartition[] {
   return partitions.sort((a, b) => a.number - b.number);
 }
 
+/** The disk's name that begins the bytes of a call and ends with a NUL; undefined: it is none. */
+export function readName(bytes: Uint8Array): string | undefined {
+  const end = bytes.subarray(0, Limit.NameBytes).indexOf(0);
+  const name = Buffer.from(bytes.subarray(0, Math.max(end, 0))).toString();
+  // sysfs has "!" where the kernel's name has "/"
+  return name === "" || name === "." || name === ".." || name.includes("/") ? undefined : name;
+}
+
+/** The disk that a call names: by loop number, or in its bytes where that is -1. */
+function diskOfCall(number: number, bytes: Uint8Array): string | undefined {
+  return number === -1 ? readName(bytes) : `loop${number}`;
+}
+
 /** `Call.ReadDisk`. */
 export function readDisk(number: number, bytes: Uint8Array, root = SYSFS): number {
-  const disk = `loop${number}`;
-  if (!exists(`${root}/${disk}`)) return -Errno.ENOENT;
-  const diskseq = parseDecimal(readAttribute(disk, "diskseq", root) ?? "0", U64_MAX);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setBigUint64(8 * DiskWord.Bound, exists(`${root}/${disk}/loop`) ? 1n : 0n, true);
-  view.setBigUint64(8 * DiskWord.Diskseq, diskseq, true);
-  return 0;
+  const disk = diskOfCall(number, bytes);
+  if (disk === undefined) return -Errno.EINVAL;
+  for (;;) {
+    const diskseq = readDiskseq(disk, root);
+    const isBound = exists(`${root}/${disk}/loop`);
+    const [dev, size] = [readAttribute(disk, "dev", root), readAttribute(disk, "size", root)];
+    if (dev === undefined || size === undefined) return -Errno.ENOENT;
+    // else it is not one instance that was looked at
+    if (readDiskseq(disk, root) !== diskseq) continue;
+    const sectors = parseDecimal(size, U64_MAX);
+    const [major, minor] = parseDevnum(dev);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const set = (word: DiskWord, value: bigint) => view.setBigUint64(8 * word, value, true);
+    set(DiskWord.Bound, (isLoop(disk) ? isBound : sectors > 0n) ? 1n : 0n);
+    set(DiskWord.Diskseq, diskseq);
+    set(DiskWord.Major, BigInt(major));
+    set(DiskWord.Minor, BigInt(minor));
+    set(DiskWord.Size, sectors);
+    return 0;
+  }
+}
+
+function isLoop(disk: string): boolean {
+  return /^loop[0-9]+$/.test(disk);
+}
+
+/** 0 where there is none. */
+function readDiskseq(disk: string, root: string): bigint {
+  return parseDecimal(readAttribute(disk, "diskseq", root) ?? "0", U64_MAX);
+}
+
+/** See `Kernel.findDisk`. */
+export function findDiskseq(diskseq: bigint, root = SYSFS): string | undefined {
+  if (diskseq === 0n) return undefined;
+  const has = (disk: string) => attempt(() => readDiskseq(disk, root)) === diskseq;
+  return listNames(undefined, root).find(has);
+}
+
+/** See `Kernel.diskOf`. */
+export function diskOfDevnum(
+  major: number,
+  minor: number,
+  root = SYSFS_DEVNUMS,
+): { disk: string; partition: number } | undefined {
+  const devnum = `${major}:${minor}`;
+  const path = orUndefined(() => realpathSync(`${root}/${devnum}`));
+  if (path === undefined) return undefined;
+  const [folder, name] = [dirname(path), basename(path)];
+  const partition = readAttribute(name, "partition", folder);
+  // last, so that it is still the device that was looked at
+  if (readAttribute(name, "dev", folder) !== devnum) return undefined;
+  if (partition === undefined) return { disk: name, partition: 0 };
+  return { disk: basename(folder), partition: Number(parseDecimal(partition, U32_MAX)) };
 }
 
 /** `Call.ListPartitions`: the count of the records that fit. */
 export function fillPartitions(number: number, bytes: Uint8Array, root = SYSFS): number {
-  const disk = `loop${number}`;
+  const disk = diskOfCall(number, bytes);
+  if (disk === undefined) return -Errno.EINVAL;
   const partitions = listPartitions(disk, root);
   if (partitions.length === 0 && !exists(`${root}/${disk}`)) return -Errno.ENOENT;
   const size = 4 * PartitionEntryWord.Words;

@@ -1,16 +1,24 @@
 /**
  * The same core twice, as Wasm and as JavaScript, fed the same inputs: after every one all that
  * comes out (calls with their bytes, events with their partitions, timeouts) and the hash of the
- * state must be equal. `Bench` drives such a pair against a kernel in virtual time.
+ * state must be equal.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import * as assert from "uvu/assert";
-import { Command, Event, type Fault, Result, type TimeoutReason } from "../../assembly/abi.ts";
-import type { Core, CoreCommand, CoreEvent, CoreOptions, CorePartition } from "../../host/core.ts";
+import { Event, Result, type TimeoutReason } from "../../assembly/abi.ts";
+import type {
+  Core,
+  CoreCommand,
+  CoreEvent,
+  CoreOptions,
+  CorePartition,
+  CoreUevent,
+} from "../../host/core.ts";
 import { loadJsCore, loadWasmCore } from "../../host/core.ts";
 import type { KernelCall } from "../../host/kernel.ts";
+import { type Datagram, putDatagram } from "./datagrams.ts";
 import { packageRoot } from "./root.ts";
 
 const wasmBytes = readFileSync(join(packageRoot, "build/core.wasm"));
@@ -43,6 +51,7 @@ export interface Output {
   readonly answer: number;
   readonly calls: readonly OutCall[];
   readonly events: readonly OutEvent[];
+  readonly uevents: readonly CoreUevent[];
   readonly timeoutAt: bigint;
   readonly reason: TimeoutReason;
   /** 0n where there is nothing to compare it with */
@@ -87,6 +96,17 @@ export class Lockstep {
     return this.#step(now, (core) => core.handleTimeout(now));
   }
 
+  datagram(now: bigint, slot: number, datagram: Datagram): Output {
+    return this.#step(now, (core) => {
+      putDatagram(core, slot, datagram);
+      return core.handleDatagram(now, slot);
+    });
+  }
+
+  overrun(now: bigint, group: number, count: number): Output {
+    return this.#step(now, (core) => core.handleOverrun(now, group, count));
+  }
+
   hash(): bigint {
     const [first, ...others] = this.cores.map((core) => core.stateHash());
     for (const other of others) assert.is(other, first, "the states differ");
@@ -108,8 +128,10 @@ export class Lockstep {
 
 function drain(core: Core, answer: number, isHashed: boolean): Output {
   const events: OutEvent[] = [];
+  const uevents: CoreUevent[] = [];
   for (let event = core.pollEvent(); event; event = core.pollEvent()) {
-    events.push({ ...event, partitions: partitionsOf(core, event) });
+    if (event.event === Event.Uevent) uevents.push(event);
+    else events.push({ ...event, partitions: partitionsOf(core, event) });
   }
   const calls: OutCall[] = [];
   for (let call = core.pollCall(); call; call = core.pollCall()) {
@@ -118,7 +140,7 @@ function drain(core: Core, answer: number, isHashed: boolean): Output {
   }
   const timeoutAt = core.pollTimeout();
   const hash = isHashed ? core.stateHash() : 0n;
-  return { answer, calls, events, timeoutAt, reason: core.timeoutReason(), hash };
+  return { answer, calls, events, uevents, timeoutAt, reason: core.timeoutReason(), hash };
 }
 
 function partitionsOf(core: Core, event: CoreEvent): CorePartition[] {
@@ -129,163 +151,4 @@ function partitionsOf(core: Core, event: CoreEvent): CorePartition[] {
     if (partition) partitions.push(partition);
   }
   return partitions;
-}
-
-export interface Answered {
-  readonly result: number;
-  /** until the completion is there; undefined: never */
-  readonly delayNs: bigint | undefined;
-}
-
-/** What a bench needs of a kernel. */
-export interface Answering {
-  answer(call: KernelCall, now: bigint): Answered;
-}
-
-/** One command and all that came of it. */
-export interface Operation {
-  readonly operation: number;
-  readonly warnings: readonly OutEvent[];
-  readonly tries: readonly OutEvent[];
-  /** the one event that ended it */
-  readonly end: OutEvent | undefined;
-}
-
-interface Running extends Operation {
-  readonly warnings: OutEvent[];
-  readonly tries: OutEvent[];
-  end: OutEvent | undefined;
-}
-
-interface Pending {
-  readonly due: bigint | undefined;
-  readonly call: OutCall;
-  readonly result: number;
-}
-
-const callNs = 1_000n;
-/** More inputs than any operation needs: a livelock. */
-const inputsMax = 6_000;
-
-export class Bench {
-  now: bigint;
-  /** calls that were handed out, in order */
-  readonly calls: OutCall[] = [];
-  /** Runs while the call is out, just before its completion; may abort, or let time pass. */
-  beforeDelivery: ((call: OutCall, index: number) => void) | undefined;
-  readonly lockstep: Lockstep;
-  readonly #kernel: Answering;
-  readonly #running = new Map<number, Running>();
-  #pending: Pending[] = [];
-  #timeoutAt = 0n;
-  #reason: TimeoutReason = 0;
-  #inputs = 0;
-
-  constructor(lockstep: Lockstep, kernel: Answering) {
-    this.lockstep = lockstep;
-    this.now = lockstep.now;
-    this.#kernel = kernel;
-  }
-
-  /** Starts an operation; the core must take it. */
-  start(command: CoreCommand): Operation {
-    const output = this.lockstep.command(this.now, command);
-    assert.ok(output.answer >= 0, `refused: ${-output.answer}`);
-    const running: Running = {
-      operation: output.answer,
-      warnings: [],
-      tries: [],
-      end: undefined,
-    };
-    this.#running.set(running.operation, running);
-    this.#take(output);
-    return running;
-  }
-
-  /** Runs one operation to its end, and all others as far as they go. */
-  run(command: CoreCommand): OutEvent {
-    const operation = this.start(command);
-    this.settle();
-    assert.ok(operation.end, "it did not end");
-    return operation.end;
-  }
-
-  abort(operation: number): void {
-    this.#take(this.lockstep.command(this.now, { command: Command.Abort, number: operation }));
-  }
-
-  /** The core's next deadline and why; 0n: none. */
-  get timeout(): { readonly at: bigint; readonly reason: TimeoutReason } {
-    return { at: this.#timeoutAt, reason: this.#reason };
-  }
-
-  /** Calls without a completion. */
-  get out(): readonly OutCall[] {
-    return this.#pending.map(({ call }) => call);
-  }
-
-  /** Delivers completions and timeouts in order of time until nothing more happens by itself. */
-  settle(until = 1n << 62n): void {
-    for (;;) {
-      const next = this.#next();
-      const dueAt = next?.due ?? 1n << 63n;
-      const at = this.#timeoutAt !== 0n && this.#timeoutAt < dueAt ? this.#timeoutAt : dueAt;
-      if (at > until) return;
-      assert.ok(++this.#inputs < inputsMax, "it does not come to rest");
-      if (next && at === dueAt) this.#deliver(next, at);
-      else this.timeoutAt(at);
-    }
-  }
-
-  /** Lets time pass while calls are out. */
-  timeoutAt(at: bigint): void {
-    if (at > this.now) this.now = at;
-    this.#take(this.lockstep.timeout(this.now));
-  }
-
-  /** The completions of calls that never returned arrive after all. */
-  returnHung(): void {
-    this.#pending = this.#pending.map((one) =>
-      one.due ? one : { ...one, due: this.now + callNs },
-    );
-  }
-
-  #next(): Pending | undefined {
-    let first: Pending | undefined;
-    for (const one of this.#pending) {
-      if (one.due !== undefined && (first?.due === undefined || one.due < first.due)) first = one;
-    }
-    return first;
-  }
-
-  #deliver(pending: Pending, at: bigint): void {
-    if (at > this.now) this.now = at;
-    this.beforeDelivery?.(pending.call, this.calls.indexOf(pending.call));
-    this.#pending.splice(this.#pending.indexOf(pending), 1);
-    const { call, result } = pending;
-    const output = this.lockstep.complete(this.now, call, result, call.bytes);
-    assert.is(output.answer as Fault, 0, "the completion was refused");
-    this.#take(output);
-  }
-
-  #take(output: Output): void {
-    this.#timeoutAt = output.timeoutAt;
-    this.#reason = output.reason;
-    for (const event of output.events) this.#tell(event);
-    for (const call of output.calls) {
-      this.calls.push(call);
-      const { result, delayNs } = this.#kernel.answer(call, this.now);
-      const due = delayNs === undefined ? undefined : this.now + callNs + delayNs;
-      this.#pending.push({ due, call, result });
-    }
-  }
-
-  #tell(event: OutEvent): void {
-    const running = this.#running.get(event.operation);
-    assert.ok(running, `${Event[event.event]} of no operation`);
-    assert.not.ok(running.end, `${Event[event.event]} after the end`);
-    if (event.event === Event.Warned) running.warnings.push(event);
-    else if (event.event === Event.Tried) running.tries.push(event);
-    else running.end = event;
-  }
 }

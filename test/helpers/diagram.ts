@@ -20,6 +20,7 @@ const phases: readonly (readonly [string, Step])[] = [
   ["Wait", Step.ReadTarget],
   ["Detached", Step.Detached],
   ["Return", Step.RelockTarget],
+  ["Look", Step.Look],
 ];
 
 /** Mermaid: a line for each pair of phases, with the outcomes that lead from one to the other. */

@@ -3,7 +3,7 @@
  */
 import { Call } from "../../assembly/abi.ts";
 import { Ioctl } from "../../assembly/wire/linux.ts";
-import type { Holder, Kernel, KernelCall } from "../../host/kernel.ts";
+import type { Holder, Kernel, KernelCall, Stream } from "../../host/kernel.ts";
 
 /** Passes everything on; what differs is overridden. */
 export class KernelDecorator implements Kernel {
@@ -25,12 +25,28 @@ export class KernelDecorator implements Kernel {
     return this.inner.perform(call);
   }
 
+  connect(stream: Stream): void {
+    this.inner.connect(stream);
+  }
+
   readAttribute(disk: string, attribute: string): string | undefined {
     return this.inner.readAttribute(disk, attribute);
   }
 
   listNames(disk?: string): string[] {
     return this.inner.listNames(disk);
+  }
+
+  receiveBufferBytes(group: number): number | undefined {
+    return this.inner.receiveBufferBytes(group);
+  }
+
+  findDisk(diskseq: bigint): string | undefined {
+    return this.inner.findDisk(diskseq);
+  }
+
+  diskOf(major: number, minor: number): { disk: string; partition: number } | undefined {
+    return this.inner.diskOf(major, minor);
   }
 
   findHolders(disk: string, exceptDescriptor?: number): Promise<Holder[]> {

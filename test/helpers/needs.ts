@@ -14,6 +14,7 @@ export type Need =
   | "root"
   | "parsers"
   | "namespaces"
+  | "user-namespaces"
   | "sfdisk"
   | "mkfs.ext4"
   | "losetup"
@@ -21,7 +22,8 @@ export type Need =
   | "flock"
   | "partx"
   | "mount"
-  | "setpriv";
+  | "setpriv"
+  | "python3";
 
 const tried = new Map<Need, Promise<string | undefined>>();
 
@@ -53,6 +55,10 @@ async function attempt(need: Need): Promise<string | undefined> {
     const { status } = await start("unshare", ["--mount", "mount", "-t", "tmpfs", "t", "/mnt"])
       .outcome;
     return status === 0 ? undefined : "needs mount namespaces: unshare --mount fails";
+  }
+  if (need === "user-namespaces") {
+    const { status } = await start("unshare", ["--user", "--net", "true"]).outcome;
+    return status === 0 ? undefined : "needs user namespaces: unshare --user --net fails";
   }
   return (await isInstalled(need)) ? undefined : `needs ${need}: it is not installed`;
 }

@@ -2,7 +2,7 @@
  * The loop devices of `ScriptedKernel`: what is bound, its flags, its size, its partitions, and the
  * disk sequence number. Knows no descriptor and no call.
  */
-import { StatWord } from "../../assembly/abi.ts";
+import { DiskWord, StatWord } from "../../assembly/abi.ts";
 import { Errno, LoFlag } from "../../assembly/wire/linux.ts";
 
 export interface Image {
@@ -32,7 +32,12 @@ export interface Quirks {
   /** LOOP_CLR_FD leaves the detaching to the last close (6.11) */
   clearsAtClose: boolean;
   imageBytes(): number;
+  /** Tells an event of a disk, or of a partition of it. */
+  tell(disk: ScriptedDisk, action: string, partition?: number, extras?: Extras): void;
 }
+
+/** Properties that only some events have. */
+export type Extras = Readonly<Record<string, string>>;
 
 /** An st_mode. */
 export const mode = { regular: 0o100644, block: 0o060660, fifo: 0o010644 };
@@ -50,6 +55,8 @@ let sequence = 100n;
 
 export class ScriptedDisk {
   readonly number: number;
+  /** kernel name */
+  readonly name: string;
   diskseq: bigint = ++sequence;
   /** loop_info64 while it is bound */
   info: DataView | undefined;
@@ -64,8 +71,9 @@ export class ScriptedDisk {
   readonly #quirks: Quirks;
   #isScanDue = false;
 
-  constructor(number: number, quirks: Quirks) {
+  constructor(number: number, quirks: Quirks, name = `loop${number}`) {
     this.number = number;
+    this.name = name;
     this.#quirks = quirks;
   }
 
@@ -88,6 +96,7 @@ export class ScriptedDisk {
     this.#isScanDue = true;
     this.#rise();
     this.#measure(info);
+    this.#quirks.tell(this, "change");
     if ((this.flags & LoFlag.LO_FLAGS_PARTSCAN) !== 0) this.#scan();
     return 0;
   }
@@ -115,11 +124,14 @@ export class ScriptedDisk {
   }
 
   unbind(): void {
-    if ((this.flags & LoFlag.LO_FLAGS_PARTSCAN) !== 0) this.partitions.clear();
+    const isScanned = (this.flags & LoFlag.LO_FLAGS_PARTSCAN) !== 0;
+    this.#quirks.tell(this, "change", 0, { DISK_MEDIA_CHANGE: "1" });
     this.info = undefined;
     this.isDying = false;
     this.capacity = 0n;
     this.#rise();
+    // They go with the disk's next number.
+    if (isScanned) this.#drop();
   }
 
   clear(openers: number): number {
@@ -148,18 +160,25 @@ export class ScriptedDisk {
     if (number <= 0) return -Errno.EINVAL;
     if (this.partitions.has(number)) return -Errno.EBUSY;
     this.partitions.set(number, { number, start: Number(start / 512n), size: Number(size / 512n) });
+    this.#quirks.tell(this, "add", number);
     return 0;
   }
 
   deletePartition(number: number): number {
     if (number <= 0) return -Errno.EINVAL;
-    return this.partitions.delete(number) ? 0 : -Errno.ENXIO;
+    if (!this.partitions.delete(number)) return -Errno.ENXIO;
+    this.#quirks.tell(this, "remove", number);
+    return 0;
   }
 
   /** As ReadDisk leaves it. */
   read(view: DataView): number {
-    put64(view, 0, this.info ? 1n : 0n);
-    return put64(view, 8, this.#quirks.diskseq === "none" ? 0n : this.diskseq);
+    const put = (word: DiskWord, value: bigint | number) => put64(view, word * 8, BigInt(value));
+    put(DiskWord.Bound, this.info ? 1 : 0);
+    put(DiskWord.Major, 7);
+    put(DiskWord.Minor, this.number);
+    put(DiskWord.Size, this.capacity / 512n);
+    return put(DiskWord.Diskseq, this.#quirks.diskseq === "none" ? 0 : this.diskseq);
   }
 
   /** As ListPartitions leaves it. */
@@ -187,9 +206,17 @@ export class ScriptedDisk {
   }
 
   #scan(): void {
-    this.partitions.clear();
+    this.#drop();
     if (!this.#quirks.hasParser) return;
-    for (const entry of this.#quirks.table) this.partitions.set(entry.number, entry);
+    this.#quirks.tell(this, "change");
+    for (const entry of this.#quirks.table) {
+      this.partitions.set(entry.number, entry);
+      this.#quirks.tell(this, "add", entry.number);
+    }
+  }
+
+  #drop(): void {
+    for (const number of [...this.partitions.keys()]) this.deletePartition(number);
   }
 }
 

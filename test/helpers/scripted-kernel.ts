@@ -8,9 +8,10 @@ import { Call, Place } from "../../assembly/abi.ts";
 import { BlkpgOperation, Errno, Ioctl, Lock } from "../../assembly/wire/linux.ts";
 import type { Step } from "../../host/core.ts";
 import type { Kernel, KernelCall } from "../../host/kernel.ts";
-import type { Answered } from "./cores.ts";
-import type { Image, Quirks, TableEntry } from "./scripted-disks.ts";
+import type { Answered } from "./bench.ts";
+import type { Extras, Image, Quirks, TableEntry } from "./scripted-disks.ts";
 import { infoAt, infoBytes, mode, put64, putStat, ScriptedDisk, viewOf } from "./scripted-disks.ts";
+import { ScriptedUevents } from "./scripted-uevents.ts";
 
 /** How an answer differs from what the kernel would give. */
 export interface Script {
@@ -49,6 +50,9 @@ export class ScriptedKernel implements Kernel, Quirks {
   isImageWritable = true;
   isControlLocked = false;
   readonly disks = new Map<number, ScriptedDisk>();
+  /** disks of other names than `loopN` */
+  readonly others: ScriptedDisk[] = [];
+  readonly uevents = new ScriptedUevents(this);
   /** descriptors that are open */
   readonly opened = new Map<number, Opened>();
   readonly hiddenNodes = new Set<number>();
@@ -75,6 +79,17 @@ export class ScriptedKernel implements Kernel, Quirks {
     return disk;
   }
 
+  /** A disk that is no loop device. */
+  addOther(name: string): ScriptedDisk {
+    const disk = new ScriptedDisk(1000 + this.others.length, this, name);
+    this.others.push(disk);
+    return disk;
+  }
+
+  tell(disk: ScriptedDisk, action: string, partition?: number, extras?: Extras): void {
+    this.uevents.tell(disk, action, partition, extras);
+  }
+
   /** A descriptor of the image that the caller opened himself. */
   openImage(isWritable = true): number {
     return this.#add("image", 0, 0, isWritable);
@@ -85,8 +100,8 @@ export class ScriptedKernel implements Kernel, Quirks {
     const nth = (this.#counts.get(call.step) ?? 0) + 1;
     this.#counts.set(call.step, nth);
     const script = this.#scripts.get(`${call.step}:${nth}`) ?? this.#scripts.get(`${call.step}:0`);
-    // Whatever is said of a close, the descriptor is gone.
-    const isPerformed = script?.isPerformed ?? (script?.result === undefined || isClose(call));
+    // Whatever is said of it, the descriptor is gone, and nothing is received.
+    const isPerformed = script?.isPerformed ?? (script?.result === undefined || isEnd(call));
     const kept = { ...call, bytes: call.bytes.slice() };
     const own = isPerformed ? this.#perform(call) : 0;
     const result = script?.result ?? own;
@@ -107,8 +122,12 @@ export class ScriptedKernel implements Kernel, Quirks {
     return this.answer(call, this.clock).result;
   }
 
+  readonly connect = (): void => {};
   readonly readAttribute = (): undefined => undefined;
   readonly listNames = (): string[] => [];
+  readonly receiveBufferBytes = (): undefined => undefined;
+  readonly findDisk = (): undefined => undefined;
+  readonly diskOf = (): undefined => undefined;
   readonly findHolders = async (): Promise<never[]> => [];
   readonly findLockers = async (): Promise<never[]> => [];
   readonly close = async (): Promise<void> => {};
@@ -123,9 +142,9 @@ export class ScriptedKernel implements Kernel, Quirks {
       case Call.RemoveNode:
         return this.hiddenNodes.delete(call.partition) ? 0 : -Errno.ENOENT;
       case Call.ReadDisk:
-        return this.disks.get(call.number)?.read(viewOf(call.bytes)) ?? -Errno.ENOENT;
+        return this.#named(call)?.read(viewOf(call.bytes)) ?? -Errno.ENOENT;
       case Call.ListPartitions:
-        return this.disks.get(call.number)?.list(viewOf(call.bytes)) ?? -Errno.ENOENT;
+        return this.#named(call)?.list(viewOf(call.bytes)) ?? -Errno.ENOENT;
       case Call.FindBacking:
         return this.#lowest(
           call.number,
@@ -135,6 +154,14 @@ export class ScriptedKernel implements Kernel, Quirks {
         return this.#lowest(call.number, ({ info }) => info === undefined);
       case Call.FindHolders:
         return this.disk(call.number).holders;
+      case Call.Subscribe:
+        return this.uevents.subscribe(call.number);
+      case Call.Unsubscribe:
+        return this.uevents.unsubscribe(call.number);
+      case Call.ReadRecord:
+        return this.uevents.readRecord(call);
+      case Call.Trigger:
+        return this.uevents.trigger(this.#named(call), call, this.clock);
       default:
         return this.#use(call, this.#get(call));
     }
@@ -162,6 +189,13 @@ export class ScriptedKernel implements Kernel, Quirks {
       default:
         return this.#blkpg(this.disk(opened.number), call);
     }
+  }
+
+  /** The disk that a call asks for by its number, or by the name in its bytes. */
+  #named({ number, bytes }: KernelCall): ScriptedDisk | undefined {
+    if (number >= 0) return this.disks.get(number);
+    const name = Buffer.from(bytes.subarray(0, bytes.indexOf(0))).toString();
+    return [...this.disks.values(), ...this.others].find((disk) => disk.name === name);
   }
 
   #get(call: KernelCall): Opened {
@@ -290,8 +324,8 @@ export class ScriptedKernel implements Kernel, Quirks {
   }
 }
 
-function isClose({ call }: KernelCall): boolean {
-  return call === Call.Close;
+function isEnd({ call }: KernelCall): boolean {
+  return call === Call.Close || call === Call.Unsubscribe;
 }
 
 function isSame(opened: Opened, kind: Opened["kind"], number: number): boolean {

@@ -17,8 +17,8 @@ import {
   Warning,
 } from "../../host/core.ts";
 import { guidText, kebab } from "../../host/names.ts";
-import type { Lockstep, Operation, OutEvent } from "./cores.ts";
-import { Bench } from "./cores.ts";
+import { Bench, type Operation } from "./bench.ts";
+import type { Lockstep, OutEvent } from "./cores.ts";
 import { packageRoot } from "./root.ts";
 import type { Image } from "./scripted-disks.ts";
 import { ScriptedKernel } from "./scripted-kernel.ts";

@@ -32,7 +32,7 @@ test("bad arguments are refused, and have changed nothing", async () => {
   const attach = { command: Command.Attach } as const;
   const bad: [CoreCommand, Fault][] = [
     [{ command: Command.None }, Fault.UnknownCommand],
-    [{ command: 5 as Command }, Fault.UnknownCommand],
+    [{ command: 99 as Command }, Fault.UnknownCommand],
     [{ command: -1 as Command }, Fault.UnknownCommand],
     [{ ...attach, sectorSize: 256 }, Fault.BadArgument],
     [{ ...attach, sectorSize: 8192 }, Fault.BadArgument],
@@ -113,8 +113,8 @@ test("a core that is started twice panics readably", () => {
   const { exports } = new wasm.Instance(new wasm.Module(bytes));
   const core = exports as Record<string, (...args: unknown[]) => number>;
   assert.throws(() => core.stateHash?.(), /unreachable/);
-  core.start?.(1n, 1, 1);
-  assert.throws(() => core.start?.(1n, 1, 1), /unreachable/);
+  core.start?.(1n, 1, 1, 1);
+  assert.throws(() => core.start?.(1n, 1, 1, 1), /unreachable/);
   const memory = (exports.memory as { buffer: ArrayBuffer }).buffer;
   const note = new Uint8Array(memory, core.panicNote?.() ?? 0, 256);
   const text = new TextDecoder().decode(note.subarray(0, note.indexOf(0)));
@@ -127,6 +127,8 @@ test("capacities outside their bounds panic at the start", () => {
     { operations: 65 },
     { partitions: 0 },
     { partitions: 256 },
+    { watches: 0 },
+    { watches: 4097 },
   ]) {
     assert.throws(() => openWasm(options), /unreachable|panicked/);
   }

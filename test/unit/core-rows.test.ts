@@ -104,6 +104,7 @@ async function run(scenario: Scenario, step?: Step, errno = 0, nth = 1): Promise
     if (scenario.run) scenario.run(watched);
     else watched.detach(watched.attach());
     bench.settle();
+    assert.equal([...kernel.uevents.subscribed], [], "groups are subscribed to");
     if (ends.length === 1 && ends[0]?.event === Event.Failed) expectAllBack(kernel, step);
   } catch (cause) {
     const what = `${scenario.name}: ${Step[step ?? 0]} = -${Errno[errno]} (${nth})`;

@@ -5,8 +5,8 @@
 import * as assert from "uvu/assert";
 import type { CoreCommand, CoreOptions } from "../../host/core.ts";
 import { Command, Event, Result, type Step } from "../../host/core.ts";
-import type { Operation, OutEvent } from "../helpers/cores.ts";
-import { Bench, openBoth, openJs } from "../helpers/cores.ts";
+import { Bench, type Operation } from "../helpers/bench.ts";
+import { type OutEvent, openBoth, openJs } from "../helpers/cores.ts";
 import { type Image, imageOf, type TableEntry } from "../helpers/scripted-disks.ts";
 import { ScriptedKernel } from "../helpers/scripted-kernel.ts";
 import { imageOfVector, readVectorFiles } from "../helpers/vectors.ts";
@@ -66,6 +66,7 @@ export async function scene(options: SceneOptions = {}): Promise<Scene> {
   const kernel = new ScriptedKernel(image, disks);
   kernel.table = table;
   const bench = new Bench(lockstep, kernel);
+  kernel.uevents.audience = bench;
   return {
     kernel,
     bench,

@@ -7,6 +7,7 @@ import { CommandFlag, type CoreCommand, Event, Partscan, Step } from "../../host
 import type { OutEvent } from "../helpers/cores.ts";
 import { mode } from "../helpers/scripted-disks.ts";
 import type { ScriptedKernel } from "../helpers/scripted-kernel.ts";
+import { lookingScenarios } from "./core-looking.ts";
 import { plainImage, type Scene, type SceneOptions, slots, vectorImage } from "./core-scene.ts";
 
 export interface Scenario {
@@ -45,6 +46,7 @@ function cycle(command: Parameters<Scene["attach"]>[0], isHandle = true): Run {
 }
 
 export const scenarios: readonly Scenario[] = [
+  ...lookingScenarios,
   { name: "an MBR, by the kernel" },
   { name: "a GPT, by the kernel", options: gptOf("Both copies are good, 512-byte sectors") },
   { name: "a GPT in several reads", options: { image: vectorImage("1000 entries"), table: [] } },

@@ -8,13 +8,13 @@ import { Call, Place } from "../../assembly/abi.ts";
 import { BlkpgOperation, Errno, Ioctl, LoFlag, OpenFlag } from "../../assembly/wire/linux.ts";
 import type { KernelCall } from "../../host/kernel.ts";
 import type { LinuxKernel } from "../../host/linux/kernel.ts";
-import { missing } from "../helpers/needs.ts";
+import { missing, type Need } from "../helpers/needs.ts";
 import { skip } from "../helpers/skip.ts";
 
 /** A test on real loop devices; where none can be had it is skipped, and says why. */
-export function real(name: string, run: () => Promise<void>): void {
+export function real(name: string, run: () => Promise<void>, ...needs: Need[]): void {
   test(name, async () => {
-    const reason = await missing(["root"]);
+    const reason = await missing(["root", ...needs]);
     if (reason === undefined) await run();
     else skip(`${name}: ${reason}`);
   });

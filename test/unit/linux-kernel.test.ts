@@ -140,11 +140,26 @@ real("attaches: status, diskseq, size, backing", async () => {
     const getSequence = { descriptor, request: Ioctl.BLKGETDISKSEQ, bytes: sequence };
     assert.is(kernel.perform(call(Call.IoctlBuffer, getSequence)), 0);
     assert.is(word(disk, DiskWord.Diskseq), word(sequence, 0));
+    assert.is(word(disk, DiskWord.Size), (16n << 20n) / 512n);
+    const named = new Uint8Array(8 * DiskWord.Words);
+    named.set(Buffer.from(device.name));
+    assert.is(kernel.perform(call(Call.ReadDisk, { number: -1, bytes: named })), 0);
+    assert.equal(named, disk);
+    assert.is(kernel.findDisk(word(disk, DiskWord.Diskseq)), device.name);
+    assert.is(kernel.findDisk(2n ** 63n), undefined);
+    const devnum = [DiskWord.Major, DiskWord.Minor].map((name) => Number(word(disk, name)));
+    assert.equal(kernel.diskOf(...(devnum as [number, number])), {
+      disk: device.name,
+      partition: 0,
+    });
+    assert.is(kernel.diskOf(7, 1_048_000), undefined);
 
     const stat = new Uint8Array(8 * StatWord.Words);
     assert.is(kernel.perform(call(Call.Fstat, { descriptor, bytes: stat })), 0);
     assert.is(word(stat, StatWord.Major), 7n);
     assert.is(word(stat, StatWord.Minor), BigInt(number));
+    assert.is(word(disk, DiskWord.Major), 7n);
+    assert.is(word(disk, DiskWord.Minor), BigInt(number));
     assert.is(word(stat, StatWord.Rdev), BigInt(7 << 8) | BigInt(number));
 
     const find = { argument: backing.dev, argument2: backing.ino, number };
@@ -205,7 +220,13 @@ real("makes partitions and lists them, and opens them through private nodes", as
     const one = { number, bytes: new Uint8Array(4 * PartitionEntryWord.Words) };
     assert.is(kernel.perform(call(Call.ListPartitions, one)), 1, "as many as fit");
 
+    const named = { number: -1, bytes: new Uint8Array(8192) };
+    named.bytes.set(Buffer.from(device.name));
+    assert.is(kernel.perform(call(Call.ListPartitions, named)), 2);
+    assert.equal(named.bytes.subarray(0, 64), entry.bytes.subarray(0, 64));
+
     const [major, minor] = [0, 0].map((_, i) => field(0, PartitionEntryWord.Major + i));
+    assert.equal(kernel.diskOf(major ?? 0, minor ?? 0), { disk: device.name, partition: 2 });
     const seen = readdirSync("/dev").filter((name) => name.includes(`${major}`));
     for (const place of [Place.Private, Place.Hidden]) {
       const node = { place, number: major ?? 0, partition: minor ?? 0 };
