@@ -80,14 +80,14 @@ export enum CommandWord {
   SectorSize = 5,
   /** Attach: `Partscan`. */
   Partscan = 6,
-  /** Attach: loop number to use, -1 for any. Detach: loop number. Abort: operation. */
+  /** Attach: loop number to use, -1 for any. Detach and its like: loop number. Abort: operation. */
   Number = 7,
   /** Attach, Probe: the caller's descriptor of the image, -1 when the host has a path.
-   *  Detach: an open read-only descriptor of the device, -1 to open it. */
+   *  Detach, Rescan, Resize: an open read-only descriptor of the device, -1 to open it. */
   Descriptor = 8,
-  /** Detach: diskseq of the instance, 0 when unknown. */
+  /** Detach and its like: diskseq of the instance, 0 when unknown. */
   Diskseq = 9,
-  /** Detach: st_dev and st_ino of the backing file, 0 when unknown. */
+  /** Detach, Rescan, Resize: st_dev and st_ino of the backing file, 0 when unknown. */
   BackingDevice = 10,
   BackingInode = 11,
   /** Attach: bytes of the reference, which follows the words. */
@@ -108,7 +108,7 @@ export enum CommandFlag {
   AllowOverlap = 8,
   /** Make device nodes that sysfs knows and /dev lacks. */
   MakeNodes = 16,
-  /** Attach: give the lock up at the end. Detach: take none. */
+  /** Attach: give the lock up at the end. Detach, Rescan, Resize: take none. */
   NoLock = 32,
   /** Detach: a deferred detach is good enough, do not wait for it. */
   Lazy = 64,
@@ -175,7 +175,8 @@ export enum Call {
   /** Number: the lowest loop device from `Number` up that sysfs shows as unbound; -ENOENT. */
   FindUnbound = 15,
   /** Number, descriptor: count of mounts, holders and open descriptors of the disk and its
-   *  partitions, the given descriptor of this process left out. The host keeps their names. */
+   *  partitions, the given descriptor of this process left out. The host keeps their names, and
+   *  leaves 256 bits in the buffer: bit N for a holder of partition N, bit 0 of the disk. */
   FindHolders = 16,
   /** Number: multicast group (`Group`). Receiving begins: 0, or 1 where it does but nothing will
    *  come (a network namespace of another user namespace; no udevd). */
@@ -379,7 +380,8 @@ export enum Event {
   Uevent = 8,
   /** Events are lost. Code: `Group`; Detail: how many, 0 unknown; Detail2: the SEQNUM before. */
   Lost = 9,
-  /** A rescan, resize or sweep is done; `Result` words. */
+  /** A rescan, resize or sweep is done: words as `ChangeWord` says, and of the `Result` those from
+   *  `Partitions` on; partitions by `selectPartition`. */
   Changed = 10,
   /** A subscription hears all of its groups from here on. */
   Listening = 11,
@@ -395,6 +397,16 @@ export enum WaitWord {
   Minor = 11,
   /** Partitions that are there, four words as in `CommandWord.PartitionMask`. */
   PartitionMask = 12,
+}
+
+/** Words of `Event.Changed` in the outbox after `EventWord.Number`. Sets of partition numbers have
+ *  four words each, as in `CommandWord.PartitionMask`. */
+export enum ChangeWord {
+  /** Resize: bytes that the device showed. */
+  Before = 8,
+  Removed = 10,
+  Added = 14,
+  Resized = 18,
 }
 
 /** Words of `Event.Uevent` in the outbox. */
@@ -566,7 +578,7 @@ export enum Failure {
   LeftoverOpen = 25,
   /** udev has not processed a device. Detail: partition number, 0 the disk. */
   UdevSilent = 26,
-  /** A partition that must change is open. Detail: partition number. */
+  /** A partition that must change is open. Detail: partition number, 0 where nobody can tell. */
   PartitionBusy = 27,
 }
 

@@ -1,11 +1,11 @@
 /** The handle of one attach: plain data, and the descriptor that pins the instance. */
 
 import { LoFlag } from "../assembly/wire/linux.ts";
-import { type CorePartition, LoopError, Result } from "./core.ts";
+import { CommandFlag, type CorePartition, LoopError, Result } from "./core.ts";
 import { readBackingPath, tableFields, toJson } from "./describe.ts";
 import type { Outcome } from "./driver.ts";
 import { deviceName, devnumOf } from "./names.ts";
-import { partscanOf } from "./options.ts";
+import { type CheckedAttach, partscanOf } from "./options.ts";
 import type { Session } from "./session.ts";
 import type { Monitor, MonitorOptions } from "./stream-types.ts";
 import type { Target } from "./target.ts";
@@ -35,11 +35,13 @@ export class AttachmentHandle implements Attachment {
   readonly identity: "diskseq" | "best-effort";
   readonly #session: Session;
   readonly #target: Target;
+  readonly #isLocked: boolean;
   #descriptor: number;
   #isOver = false;
-  #ending: Promise<unknown> | undefined;
+  /** Ends when everybody is done with the descriptor. */
+  #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(session: Session, outcome: Outcome, isPersistent: boolean) {
+  constructor(session: Session, outcome: Outcome, checked: CheckedAttach) {
     const { event, partitions } = outcome;
     const word = (result: Result): bigint => event.result[result] ?? 0n;
     const flags = Number(word(Result.Flags));
@@ -47,6 +49,7 @@ export class AttachmentHandle implements Attachment {
     const diskseq = word(Result.Diskseq);
     this.#session = session;
     this.#descriptor = Number(word(Result.Descriptor));
+    this.#isLocked = (checked.flags & CommandFlag.NoLock) === 0;
     this.device = deviceName(event.number);
     this.devnum = `${word(Result.Major)}:${word(Result.Minor)}`;
     this.diskseq = diskseq === 0n ? null : diskseq;
@@ -60,7 +63,7 @@ export class AttachmentHandle implements Attachment {
     this.sectorSize = Number(word(Result.SectorSize));
     this.readOnly = (flags & LoFlag.LO_FLAGS_READ_ONLY) !== 0;
     this.directIO = (flags & LoFlag.LO_FLAGS_DIRECT_IO) !== 0;
-    this.persistent = isPersistent;
+    this.persistent = checked.isPersistent;
     this.partscan = partscanOf(Number(word(Result.Partscan)));
     this.partitions = partitions
       .map((partition) => partitionOf(this.device, partition))
@@ -75,18 +78,19 @@ export class AttachmentHandle implements Attachment {
     };
   }
 
+  /** A second call waits for the first and then finds it over, or tries again. */
   async detach(options: DetachOptions = {}): Promise<Detached> {
-    // One at a time: a second call waits for the first and then finds it over, or tries again.
-    await this.#ending;
+    return this.#inTurn(() => this.#detach(options));
+  }
+
+  async #detach(options: DetachOptions): Promise<Detached> {
     if (this.#isOver) return this.#gone();
-    const ending = this.#session.detachInstance(this.#target, this.#descriptor, options);
-    this.#ending = ending.catch(() => {});
-    const end = await ending;
+    const end = await this.#session.detachInstance(this.#target, this.#descriptor, options);
     if (!end.isDescriptorOpen) this.#unpin();
     this.#isOver = end.detached?.result === "gone" || isGone(end.error);
     if (end.detached) return { ...end.detached, diskseq: this.diskseq };
     if (!this.#isOver) throw end.error;
-    await this.release();
+    await this.#release();
     return this.#gone();
   }
 
@@ -98,6 +102,18 @@ export class AttachmentHandle implements Attachment {
       isBestEffort: this.identity === "best-effort",
       options,
     });
+  }
+
+  /** Work through the descriptor that holds the lock; -1: there is none, or it holds none. */
+  async lend<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
+    return this.#inTurn(() => work(this.#isLocked ? this.#descriptor : -1));
+  }
+
+  /** One at a time: the descriptor must not be closed while somebody uses it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   /** Whether this handle holds the instance; a diskseq that is not known is not checked. */
@@ -116,6 +132,10 @@ export class AttachmentHandle implements Attachment {
   }
 
   async release(): Promise<void> {
+    return this.#inTurn(() => this.#release());
+  }
+
+  async #release(): Promise<void> {
     const descriptor = this.#descriptor;
     this.#unpin();
     if (descriptor >= 0) await this.#session.release(this.#target.number, descriptor);

@@ -61,6 +61,9 @@ export interface Running {
   abort(): void;
 }
 
+/** Events after which partitions may be read. */
+const withPartitions: readonly Event[] = [Event.Attached, Event.Probed, Event.Changed];
+
 /** Calls made on the spot in one go; then other work of the process gets its turn. */
 const SLICE_NS = 2_000_000n;
 
@@ -266,7 +269,7 @@ export class Driver {
 
   #partitions(event: CoreEvent): CorePartition[] {
     const partitions: CorePartition[] = [];
-    if (event.event !== Event.Attached && event.event !== Event.Probed) return partitions;
+    if (!withPartitions.includes(event.event)) return partitions;
     for (let index = 0; index < Number(event.result[Result.Partitions]); index++) {
       const partition = this.#core.selectPartition(event.operation, index);
       if (partition) partitions.push(partition);

@@ -44,6 +44,12 @@ export function failureError(context: FailureContext): LoopError {
   });
 }
 
+/** The same, or the signal's own reason where the application ended it. */
+export function endError(context: FailureContext, signal: AbortSignal | undefined): unknown {
+  if (context.event.code === Failure.Aborted && signal?.aborted) return signal.reason;
+  return failureError(context);
+}
+
 const leftBound = "is held open by somebody and goes when they let go";
 
 /** Failures whose second detail is about something else. */
@@ -131,6 +137,14 @@ function explainErrno(event: CoreEvent, subject: string, device: string): [LoopE
       return [
         environment,
         `a partition of ${device} has no node in /dev; ask for --mknod (mknod: true)`,
+      ];
+    case Step.ChangePartition:
+    case Step.SweepDelete:
+      if (name !== "EINVAL") break;
+      return [
+        environment,
+        `${subject}: this kernel refuses ${what} on ${device}; Linux 5.15.132 to 5.15.196 takes ` +
+          "none while it does not scan a device: update it, or attach with --partscan kernel",
       ];
     default:
       break;
@@ -241,17 +255,24 @@ function explainDevice(context: FailureContext, device: string): [LoopErrorCode,
         "ERR_LOOP_BUSY",
         `${device}p${detail} is left over from an earlier attach and somebody has it open`,
       ];
+    case Failure.PartitionBusy:
+      return [
+        "ERR_LOOP_BUSY",
+        `${subject}: ${detail === 0n ? `a partition of ${device}` : `${device}p${detail}`} must ` +
+          `go or shrink and is held by ${holderList(context.holders)}; have it closed or ` +
+          "unmounted and try again",
+      ];
     case Failure.DeviceLocked:
       return [
         "ERR_LOOP_BUSY",
-        `${device} is locked (flock) by ${holderList(context.holders)}; nothing was detached`,
+        `${device} is locked (flock) by ${holderList(context.holders)}; nothing was touched`,
       ];
     case Failure.Superseded:
       return [
         "ERR_LOOP_STALE",
         `${subject}: that instance is over` +
           (detail === 0n ? "" : `; ${device} is diskseq ${detail}, somebody else's`) +
-          "; nothing was detached",
+          "; nothing was touched",
       ];
     case Failure.NotAttached:
       return ["ERR_LOOP_NOT_ATTACHED", `${subject}: nothing is attached to ${device}`];

@@ -15,7 +15,18 @@ import {
 import { LoopError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
 import { Session } from "./session.ts";
-import type { Monitor, MonitorOptions, Waited, WaitOptions, WaitTarget } from "./stream-types.ts";
+import type {
+  ChangeOptions,
+  Garbage,
+  GarbageOptions,
+  Monitor,
+  MonitorOptions,
+  Rescanned,
+  Resized,
+  Waited,
+  WaitOptions,
+  WaitTarget,
+} from "./stream-types.ts";
 import type { DetachTarget } from "./target.ts";
 import type { Attachment, AttachOptions, Detached, DetachOptions, LoopDevice } from "./types.ts";
 
@@ -104,6 +115,41 @@ export async function openBlock(
   options: OpenBlockOptions = {},
 ): Promise<BlockDevice> {
   return open(await defaultSession(), path, options);
+}
+
+/**
+ * Makes the partitions of a bound device those of its table, and only where they differ: what stays
+ * the same does not blink. Deletes and shrinks none that is in use. The partitions of a handle are
+ * still those of its attach afterwards.
+ *
+ * @param target as for `detach`
+ * @throws LoopError: ERR_LOOP_BUSY with the holders of a partition that must go or shrink, or with
+ * those who lock the device; ERR_LOOP_TABLE for a table that cannot be right: nothing is changed
+ */
+export async function rescan(
+  target: DetachTarget,
+  options: ChangeOptions = {},
+): Promise<Rescanned> {
+  return (await defaultSession()).rescan(target, options);
+}
+
+/**
+ * Has a bound device show what its image has grown or shrunk to. Partitions and their table stay as
+ * they are.
+ *
+ * @param target as for `detach`
+ */
+export async function resize(target: DetachTarget, options: ChangeOptions = {}): Promise<Resized> {
+  return (await defaultSession()).resize(target, options);
+}
+
+/**
+ * What nobody needs any more, by loop number: partitions left on unbound devices, and devices that
+ * this package attached and whose image is deleted. Only says so unless `apply` is given; never
+ * touches what somebody uses, nor bound devices of others. One failure does not keep the rest.
+ */
+export async function collectGarbage(options: GarbageOptions = {}): Promise<Garbage[]> {
+  return (await defaultSession()).collectGarbage(options);
 }
 
 /** The kernel behind the functions above. */

@@ -5,7 +5,7 @@
  */
 
 import { Ioctl, OpenFlag } from "../assembly/wire/linux.ts";
-import { LoopInfo } from "../assembly/wire/loop.ts";
+import { LO_FILE_NAME, LoopInfo } from "../assembly/wire/loop.ts";
 import { Call, Event, Partscan, Place, Result } from "./core.ts";
 import { readBackingPath, tableFields } from "./describe.ts";
 import type { Outcome } from "./driver.ts";
@@ -70,7 +70,7 @@ async function read(
   const offset = whole("loop/offset");
   const sizeLimit = whole("loop/sizelimit");
   const sectorSize = whole("queue/logical_block_size");
-  const found = readPartitions(kernel, number);
+  const found = listPartitions(kernel, number);
   const range = { offset: BigInt(offset), sizeLimit: BigInt(sizeLimit), sectorSize };
   const image = await readImage(session, number, path, range, found.length > 0);
   const isScanned = attribute("loop/partscan") === "1";
@@ -91,7 +91,8 @@ async function read(
   };
 }
 
-function readPartitions(kernel: Kernel, number: number): Partition[] {
+/** The partitions that sysfs shows, by number. */
+export function listPartitions(kernel: Kernel, number: number): Partition[] {
   const disk = `loop${number}`;
   const partitions: Partition[] = [];
   for (const name of kernel.listNames(disk)) {
@@ -162,7 +163,11 @@ async function readImage(
   hasPartitions: boolean,
 ): Promise<Image> {
   const nothing = { dev: null, ino: null, fields: () => ({}) };
-  if (!isReachable(path)) return { ...nothing, ...(await readStatus(session.kernel, number)) };
+  if (!isReachable(path)) {
+    const status = await readStatus(session.kernel, number);
+    if (!status) return nothing;
+    return { ...nothing, dev: devnumOf(status.device), ino: Number(status.inode) };
+  }
   const modes = hasPartitions ? [Partscan.Kernel, Partscan.None] : [Partscan.None];
   for (const partscan of modes) {
     const { event, partitions } = await session.probe(path, { ...range, partscan });
@@ -181,11 +186,17 @@ async function readImage(
   return nothing;
 }
 
-/** dev and inode of the backing file by LOOP_GET_STATUS64; nulls where that is refused. */
-async function readStatus(
-  kernel: Kernel,
-  number: number,
-): Promise<{ dev: string | null; ino: number | null }> {
+/** What LOOP_GET_STATUS64 says of a device. */
+export interface LoopStatus {
+  /** st_dev and st_ino of the backing file */
+  readonly device: bigint;
+  readonly inode: bigint;
+  /** `lo_file_name` */
+  readonly reference: string;
+}
+
+/** `undefined` where it is refused. Opens the device. */
+export async function readStatus(kernel: Kernel, number: number): Promise<LoopStatus | undefined> {
   const bytes = new Uint8Array(LoopInfo.Bytes);
   const call = (fields: Partial<KernelCall>): number | Promise<number> =>
     kernel.perform({ ...blankCall, number, ...fields });
@@ -194,7 +205,7 @@ async function readStatus(
     place: Place.Disk,
     request: OpenFlag.O_NONBLOCK | OpenFlag.O_CLOEXEC,
   });
-  if (descriptor < 0) return { dev: null, ino: null };
+  if (descriptor < 0) return undefined;
   const result = await call({
     call: Call.IoctlBuffer,
     descriptor,
@@ -202,10 +213,14 @@ async function readStatus(
     bytes,
   });
   await call({ call: Call.Close, descriptor });
-  if (result < 0) return { dev: null, ino: null };
+  if (result < 0) return undefined;
   const view = new DataView(bytes.buffer);
-  const dev = devnumOf(view.getBigUint64(0, true));
-  return { dev, ino: Number(view.getBigUint64(8, true)) };
+  const name = bytes.subarray(LO_FILE_NAME, LO_FILE_NAME + 64);
+  return {
+    device: view.getBigUint64(0, true),
+    inode: view.getBigUint64(8, true),
+    reference: new TextDecoder().decode(name.subarray(0, name.indexOf(0))),
+  };
 }
 
 /** A call that asks for nothing yet. */

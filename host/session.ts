@@ -5,6 +5,7 @@
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AttachmentHandle } from "./attachment.ts";
+import { rescan, resize } from "./change.ts";
 import {
   Command,
   CommandFlag,
@@ -19,14 +20,26 @@ import {
 import { loadDefaultCore } from "./core-file.ts";
 import { Driver, type Outcome, type Watcher } from "./driver.ts";
 import { LoopError } from "./errors.ts";
-import { failureError, holderList, warningOf } from "./failures.ts";
+import { endError, holderList, warningOf } from "./failures.ts";
+import { collectGarbage } from "./garbage.ts";
 import type { Holder, Kernel } from "./kernel.ts";
 import { listLoops } from "./list.ts";
 import { type MonitorRequest, MonitorStream } from "./monitor.ts";
 import { deviceName } from "./names.ts";
 import { checkAttachOptions, checkDetachOptions, defaultTimeoutMs } from "./options.ts";
-import type { Monitor, MonitorOptions, Waited, WaitOptions, WaitTarget } from "./stream-types.ts";
-import { type DetachTarget, resolveTarget, type Target } from "./target.ts";
+import type {
+  ChangeOptions,
+  Garbage,
+  GarbageOptions,
+  Monitor,
+  MonitorOptions,
+  Rescanned,
+  Resized,
+  Waited,
+  WaitOptions,
+  WaitTarget,
+} from "./stream-types.ts";
+import { type DetachTarget, instanceOf, resolveTarget, type Target } from "./target.ts";
 import type {
   Attachment,
   AttachOptions,
@@ -95,8 +108,9 @@ export class Session {
       options,
       path,
     );
-    if (outcome.event.event !== Event.Attached) throw failed(outcome, subject, options.signal);
-    const handle = new AttachmentHandle(this, outcome, checked.isPersistent);
+    if (outcome.event.event !== Event.Attached)
+      throw endError({ ...outcome, subject }, options.signal);
+    const handle = new AttachmentHandle(this, outcome, checked);
     this.#handles.set(outcome.event.number, handle);
     return handle;
   }
@@ -124,11 +138,8 @@ export class Session {
         command: Command.Detach,
         flags: options.lazy ? CommandFlag.Lazy : 0,
         timeoutNs,
-        number: target.number,
         descriptor,
-        diskseq: target.diskseq ?? 0n,
-        backingDevice: target.backingDevice ?? 0n,
-        backingInode: target.backingInode ?? 0n,
+        ...instanceOf(target),
       },
       options,
     );
@@ -137,7 +148,7 @@ export class Session {
     if (event.event !== Event.Detached) {
       const isLocked = event.code === Failure.DeviceLocked;
       const holders = isLocked ? await this.kernel.findLockers(disk) : [];
-      const error = failed(outcome, target.subject, options.signal, holders);
+      const error = endError({ ...outcome, subject: target.subject, holders }, options.signal);
       const descriptorLeft = BigInt.asIntN(64, event.result[Result.Descriptor] ?? -1n);
       return { error, isDescriptorOpen: descriptorLeft >= 0n };
     }
@@ -153,6 +164,35 @@ export class Session {
       return { error: deferredError(target, holders), isDescriptorOpen: false };
     }
     return { detached, isDescriptorOpen: false };
+  }
+
+  /** See `rescan` of the package. */
+  async rescan(target: DetachTarget, options: ChangeOptions = {}): Promise<Rescanned> {
+    return rescan(this, target, options);
+  }
+
+  /** See `resize` of the package. */
+  async resize(target: DetachTarget, options: ChangeOptions = {}): Promise<Resized> {
+    return resize(this, target, options);
+  }
+
+  /** See `collectGarbage` of the package. */
+  async collectGarbage(options: GarbageOptions = {}): Promise<Garbage[]> {
+    return collectGarbage(this, options);
+  }
+
+  /** Changes one instance; through the descriptor of a handle that has it locked. */
+  async change(
+    command: Command,
+    flags: number,
+    target: Target,
+    options: ChangeOptions,
+  ): Promise<Outcome> {
+    const timeoutNs = checkDetachOptions(options);
+    const run = (descriptor: number) =>
+      this.run({ command, flags, timeoutNs, descriptor, ...instanceOf(target) }, options);
+    const handle = this.#handles.get(target.number);
+    return handle?.pins(target.diskseq) ? handle.lend(run) : run(-1);
   }
 
   /** A handle that pins nothing any more. */
@@ -231,17 +271,6 @@ export class Session {
     const holders = isWaiting ? await this.kernel.findHolders(`loop${event.number}`, own) : [];
     onWarning(warningOf(event, holders));
   }
-}
-
-/** The error of a failed operation: the signal's own reason where the application ended it. */
-function failed(
-  outcome: Outcome,
-  subject: string,
-  signal: AbortSignal | undefined,
-  holders: readonly Holder[] = [],
-): unknown {
-  if (outcome.event.code === Failure.Aborted && signal?.aborted) return signal.reason;
-  return failureError({ ...outcome, holders, subject });
 }
 
 function deferredError(target: Target, holders: readonly Holder[]): LoopError {

@@ -1,5 +1,6 @@
-/** What `detach` is given, turned into an instance. Nothing is opened and nothing touched here. */
+/** What `detach` and its like are given, turned into an instance. Opens and touches nothing. */
 import { realpath, stat } from "node:fs/promises";
+import type { CoreCommand } from "./core.ts";
 import { LoopError } from "./errors.ts";
 import type { Session } from "./session.ts";
 import type { LoopDevice } from "./types.ts";
@@ -21,6 +22,14 @@ export interface Target {
   /** st_dev and st_ino of the backing file, 0n: not known */
   readonly backingDevice?: bigint;
   readonly backingInode?: bigint;
+}
+
+/** The words of a command that say which instance it is for. */
+export function instanceOf(
+  target: Target,
+): Pick<CoreCommand, "number" | "diskseq" | "backingDevice" | "backingInode"> {
+  const { number, diskseq = 0n, backingDevice = 0n, backingInode = 0n } = target;
+  return { number, diskseq, backingDevice, backingInode };
 }
 
 export async function resolveTarget(session: Session, target: DetachTarget): Promise<Target> {
@@ -57,7 +66,7 @@ async function byDiskseq(session: Session, text: string, digits: string): Promis
   }
   throw new LoopError(
     "ERR_LOOP_STALE",
-    `${text}: no loop device has this diskseq: that instance is over; nothing was detached`,
+    `${text}: no loop device has this diskseq: that instance is over; nothing was touched`,
   );
 }
 

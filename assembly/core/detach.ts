@@ -1,28 +1,29 @@
 /**
  * The steps of a detach: prove the instance, take the lock, flush, delete our own partitions, clear
  * it, and see it gone. Nothing is touched before the instance is proven; the open descriptor pins
- * it. Read-only descriptors do for all of it and wake no watch.
+ * it. Read-only descriptors do for all of it and wake no watch. Proof and lock, at the end given
+ * back, serve also what only changes a device.
  *
  * While somebody holds the device nothing is deleted: it is cleared, which defers, and our
  * descriptor keeps the number until they let go; only then the partitions go, and the descriptor
- * last. What the kernel drops itself may be left to the last close of somebody else: that is swept
- * under a claim, whose open waits for that close.
+ * last. What the kernel drops itself may be left to the last close of somebody else: that is swept.
  */
 import {
   Call,
+  Command,
   CommandFlag,
   DetachResult,
   Failure,
-  PartitionEntryWord,
   Place,
   StatWord,
   Warning,
 } from "../abi.ts";
 import { Device, Errno, FileType, Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
 import { loopDevice, loopFlags, loopInode } from "../wire/loop.ts";
-import { answer, diskIsBound, diskSeq, getStatus, Room } from "./port.ts";
-import { Entry, Field } from "./state.ts";
+import { answer, diskIsBound, diskSeq, getStatus } from "./port.ts";
+import { Field } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
+import { Deleting } from "./sweep.ts";
 
 const TRIES_MAX: i32 = 8;
 
@@ -32,13 +33,12 @@ const OTHERS_TRIES_MAX: i32 = 64;
 /** So many looks (about 30 ms) before somebody who holds the device is worth telling. */
 const PATIENCE: i32 = 5;
 
-export class DetachSteps extends Room {
+export class DetachSteps extends Deleting {
   begin(operation: i32, step: i32): i32 {
     const state = this.state;
     const port = this.port;
     const number = state.get(operation, Field.Number);
     const device = state.get(operation, Field.DeviceDescriptor);
-    const auxiliary = state.get(operation, Field.AuxiliaryDescriptor);
     switch (step) {
       case Step.OpenTarget:
         if (state.has(operation, CommandFlag.Release)) return Outcome.Skip;
@@ -51,7 +51,7 @@ export class DetachSteps extends Room {
       case Step.StatusTarget:
         return getStatus(state, port, operation, device);
       case Step.LockTarget:
-        if (state.has(operation, CommandFlag.NoLock)) return Outcome.Ok;
+        if (state.has(operation, CommandFlag.NoLock)) return this.locked(operation);
         return port.flock(operation, device, Lock.LOCK_EX);
       case Step.FlushTarget:
         return port.fsync(operation, device);
@@ -83,31 +83,20 @@ export class DetachSteps extends Room {
           return Outcome.Ok;
         }
         return port.query(operation, Call.ListPartitions, number, -1);
-      case Step.SweepRead:
-        return port.query(operation, Call.ReadDisk, number, -1);
-      case Step.SweepList:
-        return port.query(operation, Call.ListPartitions, number, -1);
-      case Step.SweepOpen:
-        return port.claim(operation, number);
-      case Step.SweepStatus:
-        return getStatus(state, port, operation, auxiliary);
-      case Step.SweepDelete:
-        return this.deletePartition(operation, auxiliary);
-      case Step.SweepClose:
-        return port.close(operation, auxiliary);
       case Step.RelockTarget:
         if (device < 0 || state.get(operation, Field.DeviceOwned) !== 0) return Outcome.Skip;
-        if (state.has(operation, CommandFlag.NoLock)) return Outcome.Ok;
+        if (state.has(operation, CommandFlag.NoLock)) return this.returned(operation);
         return port.flock(operation, device, Lock.LOCK_SH);
       default:
         assert(step === Step.ReturnTarget);
         state.set(operation, Field.DeviceDescriptor, -1);
-        return device < 0 ? Outcome.Ok : port.close(operation, device);
+        return device < 0 ? this.returned(operation) : port.close(operation, device);
     }
   }
 
   finish(operation: i32, step: i32, result: i32, outcome: i32): i32 {
     const state = this.state;
+    if (step === Step.ReturnTarget) return this.returned(operation);
     if (result < 0) return this.refused(operation, step, -result, outcome);
     switch (step) {
       case Step.OpenTarget:
@@ -120,28 +109,22 @@ export class DetachSteps extends Room {
         return this.judgeSeq(operation);
       case Step.StatusTarget:
         return this.judgeStatus(operation);
+      case Step.LockTarget:
+        return this.locked(operation);
+      case Step.RelockTarget:
+        return this.returned(operation);
       case Step.LookTarget:
         return result > 0 ? Outcome.More : Outcome.Ok;
       case Step.ListTarget:
-      case Step.SweepList:
         return this.remember(operation, result);
       case Step.FindHolders:
         return this.judgeHolders(operation, result);
       case Step.DeleteTarget:
-      case Step.SweepDelete:
         return this.next(operation);
-      case Step.SweepOpen:
-        state.set(operation, Field.AuxiliaryDescriptor, result);
-        return outcome;
-      case Step.SweepStatus:
-        // Bound again, by somebody else: hands off.
-        return Outcome.Skip;
       case Step.ClearTarget:
         return this.cleared(operation);
       case Step.AwaitHolders:
         return this.await(operation, result);
-      case Step.SweepRead:
-        return diskIsBound(state, operation) ? Outcome.Skip : Outcome.Ok;
       case Step.CloseTarget:
         return this.closed(operation);
       case Step.ReadTarget:
@@ -172,10 +155,13 @@ export class DetachSteps extends Room {
         return outcome === Outcome.Ok ? this.await(operation, 0) : outcome;
       case Step.DeleteTarget:
         return this.refusedDelete(operation, outcome);
-      case Step.SweepDelete:
-        return outcome === Outcome.Ok ? this.next(operation) : outcome;
-      case Step.SweepOpen:
-        return state.get(operation, Field.Waits) < TRIES_MAX ? outcome : Outcome.Skip;
+      case Step.RelockTarget:
+        // A lock that was held before must not be lost for a moment of somebody else's.
+        if (outcome === Outcome.Repeat) return outcome;
+        if (outcome === Outcome.Again && state.get(operation, Field.Waits) < TRIES_MAX) {
+          return outcome;
+        }
+        return this.returned(operation);
       case Step.ClearTarget:
         return this.refusedClear(operation, errno, outcome);
       case Step.OpenTarget:
@@ -234,39 +220,24 @@ export class DetachSteps extends Room {
     return Outcome.Ok;
   }
 
-  /** The numbers of the partitions that are to be deleted. */
-  private remember(operation: i32, count: i32): i32 {
-    const state = this.state;
-    state.set(operation, Field.Partitions, 0);
-    state.set(operation, Field.Cursor, 0);
-    for (let i = 0; i < count; i++) {
-      const record = state.bufferAt(operation) + i * PartitionEntryWord.Words * 4;
-      const entry = state.appendEntry(operation);
-      if (entry < 0) break;
-      const number = state.buffers.getInt32(record + PartitionEntryWord.Number * 4, true);
-      state.view.setInt32(entry + Entry.Number, number, true);
-    }
-    return state.get(operation, Field.Partitions) > 0 ? Outcome.More : Outcome.Ok;
+  private isDetach(operation: i32): bool {
+    return this.state.get(operation, Field.Command) === Command.Detach;
+  }
+
+  private locked(operation: i32): i32 {
+    return this.isDetach(operation) ? Outcome.Ok : Outcome.Change;
+  }
+
+  /** All is given back: the end of a failure, or of a change. */
+  private returned(operation: i32): i32 {
+    const isFailed = this.state.get(operation, Field.Failure) !== Failure.None;
+    return isFailed ? Outcome.Ok : Outcome.Change;
   }
 
   private judgeHolders(operation: i32, holders: i32): i32 {
     const state = this.state;
     state.set(operation, Field.Holders, holders);
     return holders === 0 ? Outcome.Ok : Outcome.Held;
-  }
-
-  private deletePartition(operation: i32, descriptor: i32): i32 {
-    const state = this.state;
-    const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
-    const number = state.view.getInt32(entry + Entry.Number, true);
-    return this.port.deletePartition(operation, descriptor, number);
-  }
-
-  private next(operation: i32): i32 {
-    const state = this.state;
-    const cursor = state.get(operation, Field.Cursor) + 1;
-    state.set(operation, Field.Cursor, cursor);
-    return state.get(operation, Field.Partitions) > cursor ? Outcome.More : Outcome.Ok;
   }
 
   private closed(operation: i32): i32 {

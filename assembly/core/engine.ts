@@ -220,6 +220,10 @@ export class Engine {
         this.outlet.detached(operation);
         this.end(operation);
         return true;
+      case Step.Changed:
+        this.outlet.changed(operation);
+        this.end(operation);
+        return true;
       case Step.Failed:
         if (state.get(operation, Field.Reported) === 0) this.port.failure(operation, Event.Failed);
         this.end(operation);

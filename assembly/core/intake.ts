@@ -26,8 +26,9 @@ export class Intake {
   isValid(command: i32): bool {
     const number = i32(this.word(CommandWord.Number));
     if (number < -1 || u64(number < 0 ? 0 : number) > NUMBER_MAX) return false;
-    if (command === Command.Detach) {
+    if (!isOfImage(command)) {
       const isRelease = (i32(this.word(CommandWord.Flags)) & CommandFlag.Release) !== 0;
+      if (isRelease && command !== Command.Detach) return false;
       return number >= 0 && (!isRelease || i32(this.word(CommandWord.Descriptor)) >= 0);
     }
     const size = this.word(CommandWord.SectorSize);
@@ -51,7 +52,7 @@ export class Intake {
     if (timeout !== u64(0)) {
       state.set64(operation, Field.Deadline, u64(state.global(Global.Now) + timeout));
     }
-    if (command === Command.Detach) {
+    if (!isOfImage(command)) {
       state.set(operation, Field.Number, number);
       state.set(operation, Field.DeviceDescriptor, descriptor);
       state.set64(operation, Field.DiskseqAsked, this.word(CommandWord.Diskseq));
@@ -70,4 +71,9 @@ export class Intake {
       state.view.setUint8(reference + i, this.inbox.getUint8(CommandWord.Reference * 8 + i));
     }
   }
+}
+
+/** Takes an image; others take a device. */
+function isOfImage(command: i32): bool {
+  return command === Command.Attach || command === Command.Probe;
 }

@@ -31,6 +31,7 @@ import { SEEN_BYTES, Seen } from "./seen.ts";
 import { Field, Global, State } from "./state.ts";
 import { Step } from "./steps.ts";
 import { Timers } from "./timers.ts";
+import { firstStep } from "./transitions.ts";
 import { UdevProgress } from "./udev.ts";
 import { Waits } from "./waits.ts";
 
@@ -94,8 +95,8 @@ export class Machine {
     const command = i32(this.intake.word(CommandWord.Command));
     if (command === Command.Abort) return this.abort(now);
     if (command === Command.Wait || command === Command.Watch) return this.watch(now, command);
-    const isAttach = command === Command.Attach || command === Command.Probe;
-    if (!isAttach && command !== Command.Detach) return -Fault.UnknownCommand;
+    const first = firstStep(command);
+    if (first === Step.Idle) return -Fault.UnknownCommand;
     if (!this.intake.isValid(command)) return -Fault.BadArgument;
     const operation = this.freeOperation();
     if (operation < 0) return -Fault.Full;
@@ -104,7 +105,7 @@ export class Machine {
     if (command === Command.Attach && state.has(operation, CommandFlag.Udev)) {
       this.groups.interest(CommandFlag.Udev, 1);
     }
-    this.engine.start(operation, isAttach ? Step.OpenImage : Step.OpenTarget);
+    this.engine.start(operation, first);
     this.settle();
     return operation;
   }

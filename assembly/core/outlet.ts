@@ -4,6 +4,7 @@
  */
 import {
   CallWord,
+  ChangeWord,
   Command,
   CommandFlag,
   DetachResult,
@@ -14,6 +15,7 @@ import {
   Partscan,
   Result,
 } from "../abi.ts";
+import { Change } from "./numbers.ts";
 import { Port, TICKET_SLOTS } from "./port.ts";
 import { Entry, Field, Global, State } from "./state.ts";
 
@@ -102,6 +104,30 @@ export class Outlet {
       if (state.has(operation, CommandFlag.Release)) code = DetachResult.Released;
       this.putResult(operation, this.port.push(operation, Event.Detached, code));
     }
+  }
+
+  /** The event of a rescan, resize or sweep that did what it is for. */
+  changed(operation: i32): void {
+    const state = this.state;
+    const port = this.port;
+    if (state.get(operation, Field.Reported) !== 0) return;
+    const at = port.push(operation, Event.Changed, 0);
+    port.put(at, EventWord.Number, state.get(operation, Field.Number));
+    port.put64(at, ChangeWord.Before, state.get64(operation, Field.ImageSize));
+    for (let word = 0; word < 4; word++) {
+      const shrunk = this.changes(operation, Change.Shrink, word);
+      port.put64(at, ChangeWord.Removed + word, this.changes(operation, Change.Remove, word));
+      port.put64(at, ChangeWord.Added + word, this.changes(operation, Change.Add, word));
+      const grown = this.changes(operation, Change.Grow, word);
+      port.put64(at, ChangeWord.Resized + word, u64(shrunk | grown));
+    }
+    port.result(at, Result.Partitions, u64(state.get(operation, Field.Partitions)));
+    port.result(at, Result.Table, u64(state.get(operation, Field.Table)));
+    port.result(at, Result.Size, state.get64(operation, Field.Capacity));
+  }
+
+  private changes(operation: i32, change: i32, word: i32): u64 {
+    return this.state.get64(operation, Field.Changes + change * 4 + word);
   }
 
   private putResult(operation: i32, at: i32): void {

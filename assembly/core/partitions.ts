@@ -16,13 +16,20 @@ import {
 } from "../abi.ts";
 import { Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
 import { LoopInfo, loopFlags, setLoopFlags } from "../wire/loop.ts";
+import {
+  entryNumber,
+  findEntry,
+  recordAt,
+  recordNumber,
+  recordSize,
+  recordStart,
+} from "./numbers.ts";
 import { answer, getStatus, loopDescriptor, Room } from "./port.ts";
 import { Entry, Field, Global } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 /** A node that devtmpfs does not make is waited for so often (about half a second). */
 const NODE_TRIES_MAX: i32 = 32;
-const SECTOR: u64 = u64(512);
 
 export class PartitionSteps extends Room {
   begin(operation: i32, step: i32): i32 {
@@ -176,20 +183,20 @@ export class PartitionSteps extends Room {
   }
 
   /** What sysfs shows against what ought to be there. */
-  private compare(operation: i32, found: i32): i32 {
+  compare(operation: i32, found: i32): i32 {
     const state = this.state;
     const expected = state.get(operation, Field.Partitions);
     const table = state.get(operation, Field.Table);
     const isKernel = state.get(operation, Field.Partscan) === Partscan.Kernel;
     let seen = 0;
     for (let i = 0; i < found; i++) {
-      const record = state.bufferAt(operation) + i * PartitionEntryWord.Words * 4;
-      const index = this.indexOf(operation, expected, record);
-      if (index < 0) {
+      const record = recordAt(state, operation, i);
+      const entry = findEntry(state, operation, expected, recordNumber(state, record));
+      if (entry < 0) {
         if (!this.keepUnexpected(operation, record)) return Outcome.Fail;
         continue;
       }
-      if (!this.matches(operation, index, record)) return Outcome.Fail;
+      if (!this.matches(operation, entry, record)) return Outcome.Fail;
       seen++;
     }
     state.set(operation, Field.Cursor, 0);
@@ -204,27 +211,13 @@ export class PartitionSteps extends Room {
     return this.missing(operation, expected);
   }
 
-  private indexOf(operation: i32, expected: i32, record: i32): i32 {
+  private matches(operation: i32, entry: i32, record: i32): bool {
     const state = this.state;
-    const number = state.buffers.getInt32(record + PartitionEntryWord.Number * 4, true);
-    for (let i = 0; i < expected; i++) {
-      const entry = state.entryAt(operation, i);
-      if (state.view.getInt32(entry + Entry.Number, true) === number) return i;
-    }
-    return -1;
-  }
-
-  private matches(operation: i32, index: i32, record: i32): bool {
-    const state = this.state;
-    const buffers = state.buffers;
-    const entry = state.entryAt(operation, index);
-    const start = u64(buffers.getUint64(record + PartitionEntryWord.Start * 4, true) * SECTOR);
-    const size = u64(buffers.getUint64(record + PartitionEntryWord.Size * 4, true) * SECTOR);
     if (
-      start !== state.view.getUint64(entry + Entry.Start, true) ||
-      size !== state.view.getUint64(entry + Entry.Size, true)
+      recordStart(state, record) !== state.view.getUint64(entry + Entry.Start, true) ||
+      recordSize(state, record) !== state.view.getUint64(entry + Entry.Size, true)
     ) {
-      const number = u64(state.view.getInt32(entry + Entry.Number, true));
+      const number = u64(entryNumber(state, entry));
       this.port.fail(operation, Failure.PartitionMissing, number, u64(1));
       return false;
     }
@@ -245,19 +238,16 @@ export class PartitionSteps extends Room {
   /** The kernel reads tables that we do not (BSD, ...): kept, listed, told. */
   private keepUnexpected(operation: i32, record: i32): bool {
     const state = this.state;
-    const buffers = state.buffers;
     const entry = state.appendEntry(operation);
     if (entry < 0) {
       this.port.fail(operation, Failure.TooManyPartitions, u64(0), u64(0));
       return false;
     }
-    const number = buffers.getInt32(record + PartitionEntryWord.Number * 4, true);
-    const start = buffers.getUint64(record + PartitionEntryWord.Start * 4, true);
-    const size = buffers.getUint64(record + PartitionEntryWord.Size * 4, true);
+    const number = recordNumber(state, record);
     state.view.setInt32(entry + Entry.Number, number, true);
     state.view.setInt32(entry + Entry.Kind, -1, true);
-    state.view.setUint64(entry + Entry.Start, u64(start * SECTOR), true);
-    state.view.setUint64(entry + Entry.Size, u64(size * SECTOR), true);
+    state.view.setUint64(entry + Entry.Start, recordStart(state, record), true);
+    state.view.setUint64(entry + Entry.Size, recordSize(state, record), true);
     this.takeDevnum(entry, record);
     this.port.warn(operation, Warning.PartitionUnexpected, 0, u64(number));
     return true;

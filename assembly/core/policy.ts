@@ -160,7 +160,14 @@ export const POLICY: i32[] = [
   Step.SweepStatus, 0, Outcome.Skip,
   Step.SweepList, 0, Outcome.Ok,
   Step.SweepDelete, 0, Outcome.Ok,
+  Step.RelockTarget, Errno.EAGAIN, Outcome.Again,
   Step.RelockTarget, 0, Outcome.Ok,
+
+  Step.RefreshTarget, 0, Outcome.Ok,
+  Step.FindUsers, 0, Outcome.Ok,
+  Step.RereadTarget, Errno.EBUSY, Outcome.Held,
+  Step.ChangePartition, Errno.EBUSY, Outcome.Held,
+  Step.ChangePartition, Errno.ENXIO, Outcome.Ok,
 
   Step.Subscribe, 0, Outcome.Skip,
   Step.Unsubscribe, 0, Outcome.Ok,

@@ -117,15 +117,24 @@ export class Port {
   }
 
   addPartition(operation: i32, descriptor: i32, number: i32, start: u64, length: u64): i32 {
-    const state = this.state;
-    putBlkpg(state.buffers, state.bufferAt(operation), number, start, length);
+    this.putBlkpg(operation, number, start, length);
     return this.blkpg(operation, descriptor, BlkpgOperation.BLKPG_ADD_PARTITION);
   }
 
   deletePartition(operation: i32, descriptor: i32, number: i32): i32 {
-    const state = this.state;
-    putBlkpg(state.buffers, state.bufferAt(operation), number, u64(0), u64(0));
+    this.putBlkpg(operation, number, u64(0), u64(0));
     return this.blkpg(operation, descriptor, BlkpgOperation.BLKPG_DEL_PARTITION);
+  }
+
+  /** The start must be what it is. */
+  resizePartition(operation: i32, descriptor: i32, number: i32, start: u64, length: u64): i32 {
+    this.putBlkpg(operation, number, start, length);
+    return this.blkpg(operation, descriptor, BlkpgOperation.BLKPG_RESIZE_PARTITION);
+  }
+
+  private putBlkpg(operation: i32, number: i32, start: u64, length: u64): void {
+    const state = this.state;
+    putBlkpg(state.buffers, state.bufferAt(operation), number, start, length);
   }
 
   private blkpg(operation: i32, descriptor: i32, what: i32): i32 {

@@ -2,6 +2,7 @@
  * Which room a step belongs to. Each room begins its steps (a call, a wait, or an outcome at once)
  * and makes an outcome of what a call answered.
  */
+import { ChangeSteps } from "./change.ts";
 import { ConfigureSteps } from "./configure.ts";
 import { DetachSteps } from "./detach.ts";
 import { DeviceSteps } from "./device.ts";
@@ -11,7 +12,8 @@ import { Lookout } from "./lookout.ts";
 import { PartitionSteps } from "./partitions.ts";
 import { Port } from "./port.ts";
 import { State } from "./state.ts";
-import { isGuard, isLookout, Outcome, Step } from "./steps.ts";
+import { isGuard, isLookout, isSweep, Outcome, Step } from "./steps.ts";
+import { SweepSteps } from "./sweep.ts";
 import { UndoSteps } from "./undo.ts";
 
 export class Rooms {
@@ -22,6 +24,8 @@ export class Rooms {
   private readonly partitions: PartitionSteps;
   private readonly undo: UndoSteps;
   private readonly detach: DetachSteps;
+  private readonly sweep: SweepSteps;
+  private readonly change: ChangeSteps;
   private readonly lookout: Lookout;
 
   constructor(state: State, port: Port, lookout: Lookout) {
@@ -29,9 +33,12 @@ export class Rooms {
     this.guard = new GuardSteps(state, port);
     this.device = new DeviceSteps(state, port);
     this.configure = new ConfigureSteps(state, port);
-    this.partitions = new PartitionSteps(state, port);
+    const partitions = new PartitionSteps(state, port);
+    this.partitions = partitions;
     this.undo = new UndoSteps(state, port);
     this.detach = new DetachSteps(state, port);
+    this.sweep = new SweepSteps(state, port);
+    this.change = new ChangeSteps(state, port, partitions);
     this.lookout = lookout;
   }
 
@@ -44,6 +51,8 @@ export class Rooms {
     if (step <= Step.SizeAfter) return this.configure.begin(operation, step);
     if (step <= Step.CloseWritable) return this.partitions.begin(operation, step);
     if (step <= Step.UndoImage) return this.undo.begin(operation, step);
+    if (isSweep(step)) return this.sweep.begin(operation, step);
+    if (step >= Step.SizeTarget) return this.change.begin(operation, step);
     return this.detach.begin(operation, step);
   }
 
@@ -63,6 +72,8 @@ export class Rooms {
         ? outcome
         : this.undo.finish(operation, step, result, outcome);
     }
+    if (isSweep(step)) return this.sweep.finish(operation, step, result, outcome);
+    if (step >= Step.SizeTarget) return this.change.finish(operation, step, result, outcome);
     return this.detach.finish(operation, step, result, outcome);
   }
 

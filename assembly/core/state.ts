@@ -202,9 +202,12 @@ export enum Field {
   Told,
   Deferred,
 
+  /** Partition numbers, 256 bits for each `Change`. */
+  Changes,
+
   /** Index, plus one, of the disk in the registry: the one that udev is awaited for, or that the
    *  lookout looks at. */
-  Disk,
+  Disk = Changes + 16,
   /** Partitions that udev is awaited for, a set. */
   AwaitedMask,
   /** The lookout's: the group that it subscribes to. */
@@ -383,18 +386,4 @@ export class State {
     this.set(operation, Field.Number, -1);
     this.set(operation, Field.NumberFailed, -1);
   }
-
-  /** The next pseudo-random number below `bound` (xorshift64*, Vigna 2016). */
-  random(bound: u64): u64 {
-    let x = this.global(Global.Random);
-    assert(x !== u64(0) && bound > u64(0));
-    x = u64(x ^ (x >> u64(12)));
-    x = u64(x ^ u64(x << u64(25)));
-    x = u64(x ^ (x >> u64(27)));
-    this.setGlobal(Global.Random, x);
-    return u64(u64(x * MULTIPLIER) >> u64(11)) % bound;
-  }
 }
-
-/** 0x2545f4914f6cdd1d */
-const MULTIPLIER: u64 = u64(u64(u64(0x2545f491) << u64(32)) | u64(0x4f6cdd1d));

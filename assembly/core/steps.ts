@@ -3,7 +3,7 @@
  * follows what is in `transitions.ts`.
  */
 
-/** The order is that of an attach, then giving back, then that of a detach. */
+/** The order is that of an attach, then giving back, then a detach, then what changes a device. */
 export enum Step {
   Idle = 0,
 
@@ -132,6 +132,19 @@ export enum Step {
   RelockTarget,
   ReturnTarget,
 
+  /* Resize and rescan of a device that stays, proven and locked by the steps of a detach. */
+  SizeTarget,
+  RefreshTarget,
+  SectorTarget,
+  ListPresent,
+  FindUsers,
+  SetCapacity,
+  SizeChanged,
+  RereadTarget,
+  ChangePartition,
+  ListChanged,
+  Changed,
+
   /* The lookout's: it hears events and looks at sysfs for everybody. */
   Look,
   Subscribe,
@@ -180,6 +193,8 @@ export enum Outcome {
   User,
   /** Somebody holds the device. */
   Held,
+  /** The device stays: it is changed, or nothing but its lock is to be given back. */
+  Change,
 
   Count,
 }
@@ -200,6 +215,11 @@ export function isGuard(step: i32): bool {
   return step >= Step.FindBacking && step <= Step.CloseBacking;
 }
 
+/** Steps that rid an unbound device of what is left on it. */
+export function isSweep(step: i32): bool {
+  return step >= Step.SweepRead && step <= Step.SweepClose;
+}
+
 /** Cleared, and somebody else keeps it. */
 export function isWaitForHolders(step: i32): bool {
   return step === Step.AwaitHolders || step === Step.ReadTarget || step === Step.NameHolders;
@@ -209,5 +229,7 @@ export function isWaitForHolders(step: i32): bool {
 export function isInterruptible(step: i32): bool {
   if (step >= Step.OpenImage && step <= Step.CloseWritable) return true;
   if (step === Step.Backoff || isWaitForHolders(step)) return true;
+  // What has begun to change a device goes through.
+  if (step >= Step.SizeTarget && step <= Step.FindUsers) return true;
   return step >= Step.OpenTarget && step <= Step.ClearTarget;
 }

@@ -240,7 +240,9 @@ export class TableList {
     if (table === Table.Gpt || mode === Partscan.User) {
       if (!this.isDisjoint(operation)) return Outcome.Fail;
     }
-    return state.get(operation, Field.Command) === Command.Probe ? Outcome.Probe : Outcome.Ok;
+    const command = state.get(operation, Field.Command);
+    if (command === Command.Rescan) return Outcome.Change;
+    return command === Command.Probe ? Outcome.Probe : Outcome.Ok;
   }
 
   private fits(operation: i32): bool {

@@ -5,6 +5,7 @@
 import { TimeoutReason } from "../abi.ts";
 import { Deadlines } from "./deadlines.ts";
 import { MILLISECOND } from "./port.ts";
+import { random } from "./random.ts";
 import { Field, Global, State } from "./state.ts";
 import { Step } from "./steps.ts";
 
@@ -86,7 +87,7 @@ export class Timers {
     const most = step === Step.AwaitHolders ? 8 : 4;
     const doublings = waits - 1 < most ? waits - 1 : most;
     const base = u64(u64(1 << doublings) * u64(MILLISECOND));
-    return u64(u64(base >> u64(1)) + this.state.random(base));
+    return u64(u64(base >> u64(1)) + random(this.state, base));
   }
 
   /** Over; its results may be read until the next input. */

@@ -12,6 +12,7 @@
  *
  * A pair that no table knows is a bug and traps.
  */
+import { Command } from "../abi.ts";
 import { Outcome, Step } from "./steps.ts";
 
 /** Step, outcome, next step. */
@@ -42,6 +43,7 @@ export const ROWS: i32[] = [
   Step.ReadLogical, Outcome.Ok, Step.Arrange,
   Step.Arrange, Outcome.Ok, Step.AwaitStream,
   Step.Arrange, Outcome.Probe, Step.CloseImage,
+  Step.Arrange, Outcome.Change, Step.ListPresent,
   Step.AwaitStream, Outcome.Ok, Step.AwaitControl,
 
   Step.AwaitControl, Outcome.Ok, Step.OpenControl,
@@ -147,6 +149,7 @@ export const ROWS: i32[] = [
   Step.CloseWritable, Outcome.Skip, Step.Done,
 
   Step.UndoControl, Outcome.Ok, Step.UndoAuxiliary,
+  Step.UndoControl, Outcome.Change, Step.RelockTarget,
   Step.UndoAuxiliary, Outcome.Ok, Step.UndoList,
   Step.UndoList, Outcome.Ok, Step.UndoClear,
   Step.UndoList, Outcome.More, Step.UndoDelete,
@@ -181,6 +184,7 @@ export const ROWS: i32[] = [
   Step.StatusTarget, Outcome.Ok, Step.LockTarget,
   Step.LockTarget, Outcome.Ok, Step.FlushTarget,
   Step.LockTarget, Outcome.Again, Step.LockTarget,
+  Step.LockTarget, Outcome.Change, Step.SizeTarget,
   Step.FlushTarget, Outcome.Ok, Step.ListTarget,
   Step.ListTarget, Outcome.More, Step.FindHolders,
   Step.ListTarget, Outcome.Ok, Step.ClearTarget,
@@ -219,9 +223,30 @@ export const ROWS: i32[] = [
   Step.SweepDelete, Outcome.More, Step.SweepDelete,
   Step.SweepDelete, Outcome.Ok, Step.SweepClose,
   Step.SweepClose, Outcome.Ok, Step.Detached,
+  Step.SweepClose, Outcome.Change, Step.Changed,
+  Step.SweepClose, Outcome.Fail, Step.Failed,
   Step.RelockTarget, Outcome.Ok, Step.Failed,
+  Step.RelockTarget, Outcome.Again, Step.RelockTarget,
   Step.RelockTarget, Outcome.Skip, Step.ReturnTarget,
+  Step.RelockTarget, Outcome.Change, Step.Changed,
   Step.ReturnTarget, Outcome.Ok, Step.Failed,
+  Step.ReturnTarget, Outcome.Change, Step.Changed,
+
+  Step.SizeTarget, Outcome.Ok, Step.SetCapacity,
+  Step.SizeTarget, Outcome.Skip, Step.RefreshTarget,
+  Step.SetCapacity, Outcome.Ok, Step.SizeChanged,
+  Step.SizeChanged, Outcome.Ok, Step.RelockTarget,
+  Step.RefreshTarget, Outcome.Ok, Step.SectorTarget,
+  Step.SectorTarget, Outcome.Ok, Step.SizeImage,
+  Step.ListPresent, Outcome.More, Step.FindUsers,
+  Step.ListPresent, Outcome.Ok, Step.ChangePartition,
+  Step.ListPresent, Outcome.Skip, Step.ListChanged,
+  Step.FindUsers, Outcome.Ok, Step.ChangePartition,
+  Step.FindUsers, Outcome.Kernel, Step.RereadTarget,
+  Step.RereadTarget, Outcome.Ok, Step.ListChanged,
+  Step.ChangePartition, Outcome.More, Step.ChangePartition,
+  Step.ChangePartition, Outcome.Ok, Step.ListChanged,
+  Step.ListChanged, Outcome.Ok, Step.RelockTarget,
 
   Step.Look, Outcome.More, Step.Subscribe,
   Step.Look, Outcome.Held, Step.Unsubscribe,
@@ -253,7 +278,27 @@ export const DEFAULTS: i32[] = [
   Step.OpenImage, Step.CloseWritable, Outcome.Restart, Step.UndoControl,
   Step.OpenImage, Step.CloseWritable, Outcome.Fail, Step.UndoControl,
   Step.OpenTarget, Step.NameHolders, Outcome.Fail, Step.RelockTarget,
+  Step.SizeTarget, Step.ListChanged, Outcome.Fail, Step.RelockTarget,
+  Step.SweepRead, Step.SweepOpen, Outcome.Fail, Step.Failed,
+  Step.SweepStatus, Step.SweepDelete, Outcome.Fail, Step.SweepClose,
 ];
+
+/** Where the operation of a command begins; `Idle`: it begins none. */
+export function firstStep(command: i32): i32 {
+  switch (command) {
+    case Command.Attach:
+    case Command.Probe:
+      return Step.OpenImage;
+    case Command.Detach:
+    case Command.Rescan:
+    case Command.Resize:
+      return Step.OpenTarget;
+    case Command.Sweep:
+      return Step.SweepRead;
+    default:
+      return Step.Idle;
+  }
+}
 
 /** The tables made dense once, at start. */
 export class Transitions {

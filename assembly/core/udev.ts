@@ -10,6 +10,7 @@ import { Call, DeviceType, Group, Limit } from "../abi.ts";
 import { Uevent } from "../wire/uevent.ts";
 import { clearMask, hasBit, holds, setBit } from "./masks.ts";
 import { answer, MILLISECOND, PENDING, Port, Room } from "./port.ts";
+import { random } from "./random.ts";
 import { DiskField, GroupState, Looked } from "./records.ts";
 import { Registry } from "./registry.ts";
 import { Entry, Field, Global, State } from "./state.ts";
@@ -217,7 +218,7 @@ export class UdevProgress extends Room {
     this.registry.setDisk(disk, DiskField.Asked, 1);
     this.port.queryNamed(lookout, Call.Trigger, name);
     for (let i = 0; i < 16; i++) {
-      state.buffers.setUint8(at + i, u8(state.random(u64(256))));
+      state.buffers.setUint8(at + i, u8(random(state, u64(256))));
     }
     state.set(lookout, Field.CallPartition, cursor === 0 ? 0 : this.numberAt(cursor));
     return PENDING;

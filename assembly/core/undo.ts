@@ -3,9 +3,10 @@
  * what we configured, and only that; then the descriptors. Runs to its end whatever a call answers:
  * AUTOCLEAR was set at birth, so the last close detaches even where LOOP_CLR_FD failed.
  */
-import { Call, Failure, Limit, Partscan, Place } from "../abi.ts";
+import { Call, Command, Failure, Limit, Partscan, Place } from "../abi.ts";
 import { Errno, Ioctl } from "../wire/linux.ts";
 import { diskIsBound, diskSeq, loopDescriptor, MILLISECOND, Room } from "./port.ts";
+import { random } from "./random.ts";
 import { Entry, Field } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
@@ -22,6 +23,8 @@ export class UndoSteps extends Room {
     const state = this.state;
     switch (step) {
       case Step.UndoControl:
+        // Not bound by us, and the descriptor may be the caller's.
+        if (state.get(operation, Field.Command) === Command.Rescan) return Outcome.Change;
         return this.close(operation, Field.ControlDescriptor);
       case Step.UndoAuxiliary:
         return this.close(operation, Field.AuxiliaryDescriptor);
@@ -245,6 +248,6 @@ export class UndoSteps extends Room {
   backoff(operation: i32): u64 {
     const tries = this.state.get(operation, Field.Tries);
     const span = 10 + i32((240 * tries) / Limit.TriesMax);
-    return this.state.random(u64(u64(span) * u64(MILLISECOND)));
+    return random(this.state, u64(u64(span) * u64(MILLISECOND)));
   }
 }

@@ -9,12 +9,16 @@ export enum Ioctl {
   LOOP_CLR_FD = 0x4c01,
   LOOP_SET_STATUS64 = 0x4c04,
   LOOP_GET_STATUS64 = 0x4c05,
+  LOOP_SET_CAPACITY = 0x4c07,
   LOOP_SET_DIRECT_IO = 0x4c08,
   LOOP_SET_BLOCK_SIZE = 0x4c09,
   LOOP_CONFIGURE = 0x4c0a,
   LOOP_CTL_ADD = 0x4c80,
   LOOP_CTL_REMOVE = 0x4c81,
   LOOP_CTL_GET_FREE = 0x4c82,
+  BLKRRPART = 0x125f,
+  BLKFLSBUF = 0x1261,
+  BLKSSZGET = 0x1268,
   BLKPG = 0x1269,
   /** _IOR(0x12, 114, size_t): the number carries the size of a 64-bit size_t. */
   BLKGETSIZE64 = 0x80081272,
@@ -25,6 +29,7 @@ export enum Ioctl {
 export enum BlkpgOperation {
   BLKPG_ADD_PARTITION = 1,
   BLKPG_DEL_PARTITION = 2,
+  BLKPG_RESIZE_PARTITION = 3,
 }
 
 export enum LoFlag {

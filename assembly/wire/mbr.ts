@@ -89,6 +89,15 @@ export function mbrSize(view: DataView, at: i32, slot: i32): u64 {
   return u64(view.getUint32(at + 0x1be + slot * 16 + 12, true));
 }
 
+/**
+ * Types whose inside the kernel reads by parsers that we do not have (msdos.c, subtypes): BSD,
+ * Minix, UnixWare, Solaris. Old Solaris is left out: its type is that of Linux swap.
+ */
+export function mbrIsNesting(type: u32): bool {
+  if (type === 0xa5 || type === 0xa6 || type === 0xa9) return true;
+  return type === 0x81 || type === 0x63 || type === 0xbf;
+}
+
 /** DOS, Windows 98 and Linux extended partitions. */
 export function mbrIsExtended(type: u32): bool {
   return type === 0x05 || type === 0x0f || type === 0x85;

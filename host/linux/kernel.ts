@@ -36,6 +36,7 @@ const prompt: ReadonlySet<number> = new Set([
   Ioctl.LOOP_GET_STATUS64,
   Ioctl.BLKGETSIZE64,
   Ioctl.BLKGETDISKSEQ,
+  Ioctl.BLKSSZGET,
   Ioctl.LOOP_CTL_ADD,
   Ioctl.LOOP_CTL_REMOVE,
   Ioctl.LOOP_CTL_GET_FREE,
@@ -174,6 +175,7 @@ export class LinuxKernel implements Kernel {
     const holders = await this.#scans.find(disk, except);
     if (typeof holders === "number") return holders;
     this.#counted.set(`${disk} ${except}`, { at: this.now(), holders });
+    markHeld(call.bytes, disk, holders);
     return holders.length;
   }
 
@@ -244,6 +246,15 @@ export class LinuxKernel implements Kernel {
     this.#nodes.close();
     for (const control of this.#controls) close(control);
     this.#controls.clear();
+  }
+}
+
+/** A bit for each partition that somebody holds; bit 0: the disk. */
+function markHeld(bytes: Uint8Array, disk: string, holders: readonly Holder[]): void {
+  bytes.fill(0, 0, 32);
+  for (const { device } of holders) {
+    const number = device === disk ? 0 : Number(device.slice(`${disk}p`.length));
+    bytes[number >> 3] = (bytes[number >> 3] ?? 0) | (1 << (number & 7));
   }
 }
 

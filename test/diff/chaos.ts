@@ -142,7 +142,7 @@ export class Chaos {
 
   /** A caller hands a descriptor of a device to one operation at a time. */
   #descriptorFor({ command, flags = 0 }: CoreCommand, own: number): number | undefined {
-    if (command !== Command.Detach) return own < 0 ? -1 : this.#image;
+    if (command === Command.Attach || command === Command.Probe) return own < 0 ? -1 : this.#image;
     if (own < 0) return (flags & CommandFlag.Release) !== 0 ? undefined : -1;
     const descriptor = this.#owned[own % this.#owned.length] ?? foreignDescriptors + own;
     const isUsed = this.#all.some(
@@ -258,7 +258,8 @@ export class Chaos {
       this.#owned.push(descriptor);
     }
     const { command } = running.command;
-    if (command !== Command.Detach || (running.command.descriptor ?? -1) < 0) return;
+    if (event.event === Event.Changed || command === Command.Attach) return;
+    if (command === Command.Probe || (running.command.descriptor ?? -1) < 0) return;
     assert.is(descriptor >= 0, !running.isClosed, "what it says of the given descriptor");
   }
 }

@@ -112,6 +112,16 @@ const command: fc.Arbitrary<CoreCommand> = fc.oneof(
       backingInode: fc.constantFrom(0n, 0n, 4711n, 1n),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      command: fc.constantFrom(Command.Rescan, Command.Rescan, Command.Resize, Command.Sweep),
+      flags: rarely(0, CommandFlag.NoLock, CommandFlag.Release),
+      timeoutNs,
+      number: fc.oneof(fc.constantFrom(0, 1), number),
+      diskseq,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ command: fc.constantFrom(0, 5, 99 as Command) }) },
 );
 

@@ -145,7 +145,7 @@ function drain(core: Core, answer: number, isHashed: boolean): Output {
 
 function partitionsOf(core: Core, event: CoreEvent): CorePartition[] {
   const partitions: CorePartition[] = [];
-  if (event.event !== Event.Attached && event.event !== Event.Probed) return partitions;
+  if (![Event.Attached, Event.Probed, Event.Changed].includes(event.event)) return partitions;
   for (let index = 0; index < Number(event.result[Result.Partitions]); index++) {
     const partition = core.selectPartition(event.operation, index);
     if (partition) partitions.push(partition);

@@ -18,8 +18,11 @@ const phases: readonly (readonly [string, Step])[] = [
   ["Identify", Step.OpenTarget],
   ["Clear", Step.FlushTarget],
   ["Wait", Step.ReadTarget],
+  ["Sweep", Step.SweepRead],
   ["Detached", Step.Detached],
   ["Return", Step.RelockTarget],
+  ["Change", Step.SizeTarget],
+  ["Changed", Step.Changed],
   ["Look", Step.Look],
 ];
 
@@ -44,7 +47,8 @@ export function transitionDiagram(): string {
   return [
     "stateDiagram-v2",
     "  [*] --> Image: attach",
-    "  [*] --> Identify: detach",
+    "  [*] --> Identify: detach, rescan, resize",
+    "  [*] --> Sweep: sweep",
     ...lines,
   ].join("\n");
 }

@@ -66,6 +66,8 @@ export class ScriptedDisk {
   readonly partitions = new Map<number, TableEntry>();
   /** what FindHolders finds; they keep the device alive */
   holders = 0;
+  /** partitions that somebody has open */
+  readonly used = new Set<number>();
   /** a lock of another process: 0, LOCK_SH or LOCK_EX */
   lockOfOthers = 0;
   readonly #quirks: Quirks;
@@ -159,16 +161,62 @@ export class ScriptedDisk {
   addPartition(number: number, start: bigint, size: bigint): number {
     if (number <= 0) return -Errno.EINVAL;
     if (this.partitions.has(number)) return -Errno.EBUSY;
-    this.partitions.set(number, { number, start: Number(start / 512n), size: Number(size / 512n) });
-    this.#quirks.tell(this, "add", number);
-    return 0;
+    const result = this.#putPartition(number, start, size);
+    if (result === 0) this.#quirks.tell(this, "add", number);
+    return result;
   }
 
   deletePartition(number: number): number {
     if (number <= 0) return -Errno.EINVAL;
+    if (this.used.has(number)) return -Errno.EBUSY;
     if (!this.partitions.delete(number)) return -Errno.ENXIO;
     this.#quirks.tell(this, "remove", number);
     return 0;
+  }
+
+  /** Also of one that is open. */
+  resizePartition(number: number, start: bigint, size: bigint): number {
+    const partition = this.partitions.get(number);
+    if (!partition) return -Errno.ENXIO;
+    if (BigInt(partition.start) * 512n !== start) return -Errno.EINVAL;
+    const result = this.#putPartition(number, start, size);
+    if (result === 0) this.#quirks.tell(this, "change", number);
+    return result;
+  }
+
+  #putPartition(number: number, startBytes: bigint, bytes: bigint): number {
+    const start = Number(startBytes / 512n);
+    const size = Number(bytes / 512n);
+    for (const other of this.partitions.values()) {
+      const isApart = other.start >= start + size || start >= other.start + other.size;
+      if (other.number !== number && !isApart) return -Errno.EBUSY;
+    }
+    this.partitions.set(number, { number, start, size });
+    return 0;
+  }
+
+  /** As BLKRRPART does. */
+  reread(): number {
+    if ((this.flags & LoFlag.LO_FLAGS_PARTSCAN) === 0) return -Errno.EINVAL;
+    if (this.used.size > 0) return -Errno.EBUSY;
+    this.#scan();
+    return 0;
+  }
+
+  /** As LOOP_SET_CAPACITY does. */
+  resize(): number {
+    if (!this.info) return -Errno.ENXIO;
+    this.#measure(this.info);
+    return 0;
+  }
+
+  /** As FindHolders leaves it: the count, and a bit for each partition. */
+  findHolders(view: DataView): number {
+    for (const number of this.used) {
+      const at = number >> 3;
+      view.setUint8(at, view.getUint8(at) | (1 << (number & 7)));
+    }
+    return this.holders + this.used.size;
   }
 
   /** As ReadDisk leaves it. */

@@ -47,6 +47,8 @@ export class ScriptedKernel implements Kernel, Quirks {
   clearsAtClose = true;
   image: Image;
   imageMode = mode.regular;
+  /** what every device shows as its logical block size */
+  sectorSize = 512;
   isImageWritable = true;
   isControlLocked = false;
   readonly disks = new Map<number, ScriptedDisk>();
@@ -153,7 +155,7 @@ export class ScriptedKernel implements Kernel, Quirks {
       case Call.FindUnbound:
         return this.#lowest(call.number, ({ info }) => info === undefined);
       case Call.FindHolders:
-        return this.disk(call.number).holders;
+        return this.disk(call.number).findHolders(viewOf(call.bytes));
       case Call.Subscribe:
         return this.uevents.subscribe(call.number);
       case Call.Unsubscribe:
@@ -283,6 +285,10 @@ export class ScriptedKernel implements Kernel, Quirks {
         return this.#bind(opened, value, new DataView(new ArrayBuffer(infoBytes)));
       case Ioctl.LOOP_CLR_FD:
         return this.disk(opened.number).clear(this.#openers(opened.number));
+      case Ioctl.LOOP_SET_CAPACITY:
+        return this.disk(opened.number).resize();
+      case Ioctl.BLKRRPART:
+        return this.disk(opened.number).reread();
       default:
         return this.disk(opened.number).info ? 0 : -Errno.ENXIO;
     }
@@ -301,6 +307,8 @@ export class ScriptedKernel implements Kernel, Quirks {
     switch (call.request) {
       case Ioctl.BLKGETSIZE64:
         return put64(view, 0, disk.capacity);
+      case Ioctl.BLKSSZGET:
+        return put64(view, 0, BigInt(this.sectorSize));
       case Ioctl.BLKGETDISKSEQ:
         return this.diskseq === "none" ? -Errno.ENOTTY : put64(view, 0, disk.diskseq);
       case Ioctl.LOOP_CONFIGURE:
@@ -318,9 +326,10 @@ export class ScriptedKernel implements Kernel, Quirks {
   #blkpg(disk: ScriptedDisk, call: KernelCall): number {
     const view = viewOf(call.bytes);
     const number = view.getInt32(16, true);
-    const isDelete = call.request === BlkpgOperation.BLKPG_DEL_PARTITION;
-    if (isDelete) return disk.deletePartition(number);
-    return disk.addPartition(number, view.getBigUint64(0, true), view.getBigUint64(8, true));
+    if (call.request === BlkpgOperation.BLKPG_DEL_PARTITION) return disk.deletePartition(number);
+    const place = [view.getBigUint64(0, true), view.getBigUint64(8, true)] as const;
+    const isResize = call.request === BlkpgOperation.BLKPG_RESIZE_PARTITION;
+    return isResize ? disk.resizePartition(number, ...place) : disk.addPartition(number, ...place);
   }
 }
 

@@ -17,12 +17,12 @@ export const slots: readonly TableEntry[] = [
   { number: 3, start: 32, size: 96 },
 ];
 
-/** 64 KiB with the slots in its MBR. */
-export function mbrImage(): Image {
+/** 64 KiB with the slots in its MBR, all of one type. */
+export function mbrImage(entries: readonly TableEntry[] = slots, type = 0x83): Image {
   const bytes = Buffer.alloc(65536);
-  for (const { number, start, size } of slots) {
+  for (const { number, start, size } of entries) {
     const at = 0x1be + 16 * (number - 1);
-    bytes.writeUInt8(0x83, at + 4);
+    bytes.writeUInt8(type, at + 4);
     bytes.writeUInt32LE(start, at + 8);
     bytes.writeUInt32LE(size, at + 12);
   }

@@ -7,6 +7,7 @@ import { CommandFlag, type CoreCommand, Event, Partscan, Step } from "../../host
 import type { OutEvent } from "../helpers/cores.ts";
 import { mode } from "../helpers/scripted-disks.ts";
 import type { ScriptedKernel } from "../helpers/scripted-kernel.ts";
+import { changeScenarios } from "./core-changes.ts";
 import { lookingScenarios } from "./core-looking.ts";
 import { plainImage, type Scene, type SceneOptions, slots, vectorImage } from "./core-scene.ts";
 
@@ -18,7 +19,7 @@ export interface Scenario {
   readonly run?: Run;
 }
 
-type Run = (scene: Scene) => void;
+export type Run = (scene: Scene) => void;
 
 const gptTable = [
   { number: 1, start: 40, size: 4 },
@@ -46,6 +47,7 @@ function cycle(command: Parameters<Scene["attach"]>[0], isHandle = true): Run {
 }
 
 export const scenarios: readonly Scenario[] = [
+  ...changeScenarios,
   ...lookingScenarios,
   { name: "an MBR, by the kernel" },
   { name: "a GPT, by the kernel", options: gptOf("Both copies are good, 512-byte sectors") },

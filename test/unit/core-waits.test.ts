@@ -85,10 +85,13 @@ test("partitions of a mask are waited for one and all", async () => {
   const { kernel, bench } = await scene();
   const disk = bindElsewhere(kernel);
   const wait = bench.start(waitFor("loop0", { partitionMask: maskOf(1, 64, 255) }));
-  for (const number of [64, 255]) {
+  for (const [number, start] of [
+    [64, 0n],
+    [255, 512n],
+  ] as const) {
     bench.pass(millisecond);
     assert.not.ok(wait.end, `without ${number}`);
-    disk.addPartition(number, 0n, 512n);
+    assert.is(disk.addPartition(number, start, 512n), 0);
   }
   bench.pass(millisecond);
   assert.equal(waited(wait.end).partitions, [1, 3, 64, 255]);
