@@ -50,6 +50,10 @@ export const attachOptions = {
     summary: "text kept in the device (lo_file_name), at most 63 bytes",
   },
   mknod: { kind: "flag", summary: "make nodes that /dev lacks (containers)" },
+  udev: {
+    kind: "flag",
+    summary: "wait also until udev has processed the device and its partitions, where udevd runs",
+  },
   timeout: {
     kind: "duration",
     default: "30s",
@@ -63,6 +67,7 @@ export function toAttachOptions(options: Values<typeof attachOptions>): AttachOp
     directIO: options.directIO,
     allowOverlap: options.allowOverlap,
     mknod: options.mknod,
+    udev: options.udev,
     ...given("offset", options.offset),
     ...given("sizeLimit", options.sizeLimit),
     ...given(

@@ -4,9 +4,14 @@ import { completionCommand } from "./commands/completion.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { detachCommand } from "./commands/detach.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { gcCommand } from "./commands/gc.ts";
 import { helpCommand } from "./commands/help.ts";
 import { listCommand } from "./commands/list.ts";
+import { monitorCommand } from "./commands/monitor.ts";
+import { rescanCommand } from "./commands/rescan.ts";
+import { resizeCommand } from "./commands/resize.ts";
 import { runCommand } from "./commands/run.ts";
+import { waitCommand } from "./commands/wait.ts";
 import type { Command } from "./table.ts";
 
 /** In the order in which help shows them. */
@@ -15,6 +20,11 @@ export const commands: readonly Command[] = [
   detachCommand,
   listCommand,
   runCommand,
+  waitCommand,
+  monitorCommand,
+  rescanCommand,
+  resizeCommand,
+  gcCommand,
   doctorCommand,
   demoCommand,
   completionCommand,

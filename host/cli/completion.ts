@@ -2,9 +2,9 @@
  * Completion scripts for bash, zsh and fish, derived from the command table. Pure.
  *
  * Words and summaries are our own text, but are quoted all the same. Images complete to files,
- * detach targets to loop devices and files.
+ * targets to loop devices and files.
  */
-import { allOptions, type Command, type Option, optionName } from "./table.ts";
+import { allOptions, type Command, type Option, optionName, valueRule } from "./table.ts";
 
 const head = "# Made by 'diskseq completion'; change nothing here.";
 const devices = "/dev/loop[0-9]*";
@@ -12,15 +12,12 @@ const devices = "/dev/loop[0-9]*";
 export function bashScript(commands: readonly Command[]): string {
   const cases = commands.map((command) => {
     const options = optionsOf(command);
-    const valued = options.filter(({ option }) => option.kind !== "flag");
+    const valued = options.filter(({ option }) => valueRule(option) !== "none");
     const values = valued.map(({ words, option }) => {
-      const offered =
-        option.choices === undefined
-          ? option.kind === "device"
-            ? "_diskseq_devices"
-            : ":"
-          : `_diskseq_words ${quote(option.choices.join(" "))}`;
-      return `        ${words.join("|")}) ${offered}; return ;;`;
+      const offered = bashValue(option);
+      return valueRule(option) === "required"
+        ? `        ${words.join("|")}) ${offered}; return ;;`
+        : `        ${words.join("|")}) if [[ -n "$joined" ]]; then ${offered}; return; fi ;;`;
     });
     return [
       `    ${command.name})`,
@@ -37,8 +34,14 @@ _diskseq_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
 _diskseq_files() { compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); }
 _diskseq_devices() { _diskseq_words "$(compgen -G '${devices}')"; }
 _diskseq() {
-  local word="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" index
+  local word="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" joined="" index
   COMPREPLY=()
+  # readline makes three words of --option=value.
+  if [[ "$word" == = ]]; then
+    word="" joined=1
+  elif [[ "$previous" == = ]]; then
+    previous="\${COMP_WORDS[COMP_CWORD-2]}" joined=1
+  fi
   if (( COMP_CWORD == 1 )); then
     _diskseq_words ${quote([...commands.map(({ name }) => name), "--help", "--version"].join(" "))}
     return
@@ -61,6 +64,14 @@ complete -F _diskseq diskseq
 `;
 }
 
+function bashValue(option: Option): string {
+  return offersDevices(option)
+    ? "_diskseq_devices"
+    : option.choices === undefined
+      ? ":"
+      : `_diskseq_words ${quote(option.choices.join(" "))}`;
+}
+
 function bashOperand(command: Command, commands: readonly Command[]): string {
   const complete = command.operand?.complete;
   if (complete === undefined) {
@@ -81,8 +92,9 @@ export function zshScript(commands: readonly Command[]): string {
   const cases = commands.map((command) => {
     const specs = optionsOf(command).map(({ words, option }) => {
       const exclusive = words.length > 1 ? `(${words.join(" ")})` : "";
-      const action = zshValue(option);
-      const text = `[${zshText(option.summary)}]${action}`;
+      // `=-`: a value only in the same word; `::`: or none.
+      const isJoined = valueRule(option) === "joined";
+      const text = `${isJoined ? "=-" : ""}[${zshText(option.summary)}]${zshValue(option)}`;
       return words.map((word) => quote(`${exclusive}${word}${text}`)).join(" ");
     });
     const operand = zshOperand(command, commands);
@@ -126,16 +138,16 @@ fi
 }
 
 function zshValue(option: Option): string {
-  if (option.kind === "flag") {
+  const rule = valueRule(option);
+  if (rule === "none") {
     return "";
   }
-  const action =
-    option.choices === undefined
-      ? option.kind === "device"
-        ? "_diskseq_devices"
-        : " "
+  const action = offersDevices(option)
+    ? "_diskseq_devices"
+    : option.choices === undefined
+      ? " "
       : `(${option.choices.join(" ")})`;
-  return `:${option.kind}:${action}`;
+  return `${rule === "joined" ? "::" : ":"}${option.kind}:${action}`;
 }
 
 function zshOperand(command: Command, commands: readonly Command[]): string {
@@ -180,9 +192,9 @@ export function fishScript(commands: readonly Command[]): string {
     const inside = `complete -c diskseq -n '__diskseq_in ${command.name}'`;
     for (const [key, option] of allOptions(command)) {
       const short = option.short === undefined ? "" : ` -s ${option.short}`;
-      const offered = option.kind === "device" ? ` -a '(__diskseq_devices)'` : "";
+      const offered = offersDevices(option) ? ` -a '(__diskseq_devices)'` : "";
       const choices = option.choices === undefined ? "" : ` -a '${option.choices.join(" ")}'`;
-      const value = option.kind === "flag" ? "" : ` -x${choices}${offered}`;
+      const value = valueRule(option) === "required" ? ` -x${choices}${offered}` : "";
       const text = fishQuote(option.summary);
       lines.push(`${inside} -l ${optionName(key)}${short}${value} -d ${text}`);
     }
@@ -198,6 +210,10 @@ export function fishScript(commands: readonly Command[]): string {
     }
   }
   return `${lines.join("\n")}\n`;
+}
+
+function offersDevices({ kind, complete }: Option): boolean {
+  return kind === "device" || complete === "device";
 }
 
 function optionsOf(command: Command): { words: string[]; option: Option }[] {

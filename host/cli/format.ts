@@ -60,16 +60,23 @@ export function alignColumns(
   rows: readonly (readonly string[])[],
 ): string[] {
   const widths = columns.map((_, index) => Math.max(...rows.map((row) => width(row[index] ?? ""))));
-  return rows.map((row) =>
-    columns
-      .map((column, index) => {
-        const cell = row[index] ?? "";
-        const padding = " ".repeat(Math.max(0, (widths[index] ?? 0) - width(cell)));
-        return column.align === "right" ? padding + cell : cell + padding;
-      })
-      .join("  ")
-      .trimEnd(),
-  );
+  return rows.map((row) => placeCells(columns, widths, row));
+}
+
+/** One line; a cell that is wider than its column pushes the others. */
+export function placeCells(
+  columns: readonly Column[],
+  widths: readonly number[],
+  row: readonly string[],
+): string {
+  return columns
+    .map((column, index) => {
+      const cell = row[index] ?? "";
+      const padding = " ".repeat(Math.max(0, (widths[index] ?? 0) - width(cell)));
+      return column.align === "right" ? padding + cell : cell + padding;
+    })
+    .join("  ")
+    .trimEnd();
 }
 
 /** The titles as the first row. */

@@ -12,6 +12,7 @@ import {
   type Options,
   type Output,
   optionName,
+  valueRule,
 } from "./table.ts";
 
 type Paint = Output["paint"];
@@ -23,7 +24,7 @@ export const exitCodes: readonly (readonly [code: number, meaning: string])[] = 
   [1, "failed"],
   [2, "usage"],
   [3, "the environment lacks something (root, loop-control, a kernel feature)"],
-  [4, "the device belongs to another attach by now (stale)"],
+  [4, "that attach is over; its device may be another's by now (stale)"],
   [5, "held or locked by others, or deferred (busy)"],
   [6, "timed out"],
   [70, "a bug of diskseq"],
@@ -88,7 +89,8 @@ export function describeCommand(command: Command): Record<string, unknown> {
     options: allOptions(command).map(([key, option]) => ({
       name: `--${optionName(key)}`,
       short: option.short === undefined ? null : `-${option.short}`,
-      value: option.kind === "flag" ? null : valueName(option),
+      value: valueRule(option) === "none" ? null : valueName(option),
+      valueRequired: valueRule(option) === "required",
       choices: option.choices ?? null,
       default: option.default ?? null,
       summary: option.summary,
@@ -116,7 +118,11 @@ function optionLines(options: Options): string[] {
 
 function spelling(key: string, option: Option): string {
   const short = option.short === undefined ? "    " : `-${option.short}, `;
-  const value = option.kind === "flag" ? "" : ` ${valueName(option)}`;
+  const value = {
+    none: "",
+    required: ` ${valueName(option)}`,
+    joined: `[=${valueName(option)}]`,
+  }[valueRule(option)];
   return `${short}--${optionName(key)}${value}`;
 }
 

@@ -7,16 +7,17 @@ import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { commands } from "./commands.ts";
 import { dispatch } from "./dispatch.ts";
-import { painter } from "./format.ts";
 import { Interruption } from "./interrupt.ts";
-import type { Api, Context, Output } from "./table.ts";
+import { streamOutput } from "./output.ts";
+import type { Context } from "./table.ts";
 
 const context: Context = {
-  stdout: output(process.stdout),
-  stderr: output(process.stderr),
+  stdout: streamOutput(process.stdout, process.env),
+  stderr: streamOutput(process.stderr, process.env),
   version: readVersion(),
   commands,
-  loadApi: async (): Promise<Api> => await import("../index.ts"),
+  now: () => Number(process.hrtime.bigint()) / 1e6,
+  loadApi: async () => await import("../index.ts"),
 };
 
 try {
@@ -29,17 +30,6 @@ try {
   }
   await flush();
   await dieOf(error.signal);
-}
-
-function output(stream: NodeJS.WriteStream): Output {
-  // A reader that left (EPIPE) is no reason to speak, nor to leave a device half undone.
-  stream.on("error", () => {});
-  const isTerminal = stream.isTTY === true;
-  return {
-    isTerminal,
-    write: (text) => void stream.write(text),
-    paint: painter(isTerminal, process.env),
-  };
 }
 
 function readVersion(): string {

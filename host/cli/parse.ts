@@ -8,15 +8,40 @@ import { parseArgs } from "node:util";
 import { LoopError } from "../errors.ts";
 import { escapeText } from "./format.ts";
 import { suggest } from "./suggest.ts";
-import { allOptions, type Command, type Invocation, type Option, optionName } from "./table.ts";
-import { parseDevice, parseDuration, parseSize } from "./values.ts";
+import {
+  allOptions,
+  type Command,
+  type Invocation,
+  type KindValues,
+  type Option,
+  type OptionKind,
+  optionName,
+  valueRule,
+} from "./table.ts";
+import {
+  parseCount,
+  parseDevice,
+  parseDiskseq,
+  parseDuration,
+  parsePartitions,
+  parseSize,
+} from "./values.ts";
 
 export type Parsed =
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "run"; readonly invocation: Invocation };
 
-type Value = boolean | bigint | number | string;
+type Value = boolean | string | KindValues[keyof KindValues];
+
+const readers: { readonly [K in OptionKind]?: (text: string) => Value } = {
+  size: parseSize,
+  duration: parseDuration,
+  device: parseDevice,
+  count: parseCount,
+  diskseq: parseDiskseq,
+  partitions: parsePartitions,
+};
 
 /** The command of this name; refuses others. */
 export function findCommand(name: string, commands: readonly Command[]): Command {
@@ -53,6 +78,7 @@ export function parse(command: Command, words: readonly string[]): Parsed {
           `unknown option '${escapeText(token.rawName)}'${didYouMeanOption(token.name, byName)}`,
         );
       }
+      refuseStrayList(option, token, words[token.index + 1]);
       given.set(token.name, readValue(option, token));
     } else if (token.kind === "positional" && !isRest(command, token.index, terminator)) {
       operands.push(token.value);
@@ -89,7 +115,7 @@ function didYouMeanOption(name: string, byName: ReadonlyMap<string, Option>): st
 function split(byName: ReadonlyMap<string, Option>, words: readonly string[]) {
   const options: Record<string, { type: "boolean" | "string"; short?: string }> = {};
   for (const [name, option] of byName) {
-    const type = option.kind === "flag" ? "boolean" : "string";
+    const type = valueRule(option) === "required" ? "string" : "boolean";
     options[name] = option.short === undefined ? { type } : { type, short: option.short };
   }
   const args = [...words];
@@ -104,11 +130,12 @@ interface OptionToken {
 
 function readValue(option: Option, token: OptionToken): Value {
   const { rawName, value, inlineValue } = token;
-  if (option.kind === "flag") {
-    if (value !== undefined) {
-      throw refusal(`option '${rawName}' takes no value`);
-    }
+  const rule = valueRule(option);
+  if (rule !== "required" && value === undefined) {
     return true;
+  }
+  if (rule === "none") {
+    throw refusal(`option '${rawName}' takes no value`);
   }
   // parseArgs takes the next word whatever it is; `-1` is a bad value, `--json` a forgotten one.
   const forgotten = inlineValue !== true && value !== undefined && /^-(-|[^\d.]|$)/.test(value);
@@ -123,16 +150,18 @@ function readValue(option: Option, token: OptionToken): Value {
   }
 }
 
+/** `--partitions 1,2` would else be a disk called `1,2`, for which a wait has no end. */
+function refuseStrayList(option: Option, token: OptionToken, next: string | undefined): void {
+  const isBare = valueRule(option) === "joined" && token.value === undefined;
+  if (isBare && next !== undefined && /^[\d,]+$/.test(next)) {
+    const { rawName } = token;
+    throw refusal(`option '${rawName}' takes its value after '=': '${rawName}=${next}'`);
+  }
+}
+
 function convert(option: Option, value: string): Value {
   const choices = option.choices ?? [];
-  const converted =
-    option.kind === "size"
-      ? parseSize(value)
-      : option.kind === "duration"
-        ? parseDuration(value)
-        : option.kind === "device"
-          ? parseDevice(value)
-          : value;
+  const converted = readers[option.kind]?.(value) ?? value;
   if (choices.length > 0 && !choices.includes(String(converted))) {
     const meant = didYouMean(suggest(value, choices));
     throw refusal(`'${escapeText(value)}': must be one of ${choices.join(", ")}${meant}`);

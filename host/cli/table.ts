@@ -5,6 +5,18 @@
  * `commands.ts`. Knows nothing of any single command, and does no input or output.
  */
 import type {
+  ChangeOptions,
+  Garbage,
+  GarbageOptions,
+  Monitor,
+  MonitorOptions,
+  Rescanned,
+  Resized,
+  Waited,
+  WaitOptions,
+  WaitTarget,
+} from "../stream-types.ts";
+import type {
   Attachment,
   AttachOptions,
   Detached,
@@ -13,7 +25,21 @@ import type {
   LoopDeviceJson,
 } from "../types.ts";
 
-export type OptionKind = "flag" | "text" | "size" | "duration" | "choice" | "device";
+/** What a kind's text becomes; of the kinds that are not here, the text itself. */
+export interface KindValues {
+  /** Bytes. */
+  size: bigint;
+  /** Milliseconds. */
+  duration: number;
+  /** The number of a loop device. */
+  device: number;
+  count: number;
+  diskseq: bigint;
+  /** Given without a list: true. */
+  partitions: true | readonly number[];
+}
+
+export type OptionKind = "flag" | "text" | "choice" | keyof KindValues;
 
 export interface Option {
   readonly kind: OptionKind;
@@ -23,6 +49,8 @@ export interface Option {
   readonly value?: string;
   /** The only values allowed; for sizes compared after parsing. */
   readonly choices?: readonly string[];
+  /** What a shell offers as value, beside what the kind says. */
+  readonly complete?: "device";
   /** As help shows it. */
   readonly default?: string;
   readonly summary: string;
@@ -33,16 +61,13 @@ export type Options = Readonly<Record<string, Option>>;
 type ValueOf<O extends Option> = O["kind"] extends "flag"
   ? boolean
   :
-      | (O["kind"] extends "size"
-          ? bigint
-          : O["kind"] extends "duration" | "device"
-            ? number
-            : O extends { readonly choices: readonly (infer C)[] }
-              ? C
-              : string)
+      | (O["kind"] extends keyof KindValues
+          ? KindValues[O["kind"]]
+          : O extends { readonly choices: readonly (infer C)[] }
+            ? C
+            : string)
       | undefined;
 
-/** Sizes are bytes, durations milliseconds, devices their number. */
 export type Values<O extends Options> = { readonly [K in keyof O]: ValueOf<O[K]> };
 
 export interface Operand {
@@ -87,6 +112,11 @@ export interface Api {
   detach(target: string, options?: DetachOptions): Promise<Detached>;
   list(options?: { readonly signal?: AbortSignal }): Promise<LoopDevice[]>;
   toJson(device: LoopDevice): LoopDeviceJson;
+  monitor(options?: MonitorOptions): Promise<Monitor>;
+  waitFor(target: WaitTarget, options?: WaitOptions): Promise<Waited>;
+  rescan(target: string, options?: ChangeOptions): Promise<Rescanned>;
+  resize(target: string, options?: ChangeOptions): Promise<Resized>;
+  collectGarbage(options?: GarbageOptions): Promise<Garbage[]>;
 }
 
 export type Format = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
@@ -95,6 +125,10 @@ export type Format = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 export interface Output {
   readonly isTerminal: boolean;
   write(text: string): void;
+  /** Resolves when the reader has caught up so far that more may be written, or at the signal. */
+  drained(signal: AbortSignal): Promise<void>;
+  /** Aborted when nothing can be written any more; its reason is the stream's error. */
+  readonly gone: AbortSignal;
   /** The text itself where colours are not wanted. */
   paint(format: Format, text: string): string;
 }
@@ -105,16 +139,23 @@ export interface Context {
   readonly stderr: Output;
   readonly version: string;
   readonly commands: readonly Command[];
+  /** Milliseconds of the API's monotonic clock. */
+  now(): number;
   /** Late, so that help and completion need neither the core nor the system-call library. */
   loadApi(): Promise<Api>;
 }
 
 /** Options of every command. */
 export const commonOptions = {
-  json: { kind: "flag", summary: "print the result as one JSON object" },
+  json: { kind: "flag", summary: "print the result as JSON" },
   help: { kind: "flag", short: "h", summary: "show this help" },
   version: { kind: "flag", short: "V", summary: "show the version" },
 } as const satisfies Options;
+
+/** Whether an option takes a value: in the same word or the next, or only in the same (`=`). */
+export function valueRule({ kind }: Option): "none" | "required" | "joined" {
+  return kind === "flag" ? "none" : kind === "partitions" ? "joined" : "required";
+}
 
 /** Checks an entry and forgets the types of its own options. */
 export function defineCommand<const O extends Options>(command: Command<O>): Command {

@@ -1,5 +1,5 @@
 /**
- * Reads the values of options: sizes, durations, device numbers. Pure.
+ * Reads the values of options: sizes, durations, numbers of devices, disks and partitions. Pure.
  *
  * Refuses with `ERR_LOOP_ARGUMENT`; the message quotes the offending text and says what is allowed.
  * Knows nothing of the option that the text was given to.
@@ -12,6 +12,9 @@ const sizeMax = 2n ** 63n - 1n;
 const durationMaxMs = 2 ** 31 - 1;
 /** MINORBITS is 20 (include/linux/kdev_t.h). */
 const deviceMax = 2 ** 20 - 1;
+/** DISK_MAX_PARTS is 256 (include/linux/blkdev.h), and one is the disk itself. */
+const partitionMax = 255;
+const diskseqMax = 2n ** 64n - 1n;
 
 const unitPowers: Readonly<Record<string, bigint>> = { "": 0n, K: 1n, M: 2n, G: 3n, T: 4n };
 const durationUnitsMs: Readonly<Record<string, number>> = {
@@ -72,6 +75,32 @@ export function parseDevice(text: string): number {
     throw refusal(text, `a device is a number up to ${deviceMax} or /dev/loopN`);
   }
   return number;
+}
+
+/** A disk sequence number: the kernel counts from 1, in 64 bits. */
+export function parseDiskseq(text: string): bigint {
+  const diskseq = /^\d{1,20}$/.test(text) ? BigInt(text) : 0n;
+  if (diskseq < 1n || diskseq > diskseqMax) {
+    throw refusal(text, "a disk sequence number is a whole number from 1");
+  }
+  return diskseq;
+}
+
+export function parseCount(text: string): number {
+  const count = /^\d{1,16}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || !Number.isSafeInteger(count)) {
+    throw refusal(text, "a count is a whole number from 1");
+  }
+  return count;
+}
+
+/** Partition numbers: `1,2,5`. In order, each once. */
+export function parsePartitions(text: string): number[] {
+  const numbers = text.split(",").map((word) => (/^\d{1,3}$/.test(word) ? Number(word) : 0));
+  if (numbers.some((number) => number < 1 || number > partitionMax)) {
+    throw refusal(text, `partitions are numbers from 1 to ${partitionMax}, such as 1,2,5`);
+  }
+  return [...new Set(numbers)].sort((one, other) => one - other);
 }
 
 function refusal(text: string, rule: string): LoopError {

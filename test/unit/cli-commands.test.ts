@@ -1,9 +1,7 @@
 /** Commands against an API of the test's own: what they ask, print and exit with. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { commands } from "../../host/cli/commands.ts";
-import { dispatch } from "../../host/cli/dispatch.ts";
-import type { Api, Context, Output } from "../../host/cli/table.ts";
+import type { Api } from "../../host/cli/table.ts";
 import { LoopError } from "../../host/errors.ts";
 import type {
   Attachment,
@@ -12,6 +10,7 @@ import type {
   LoopDevice,
   LoopDeviceJson,
 } from "../../host/types.ts";
+import { noApi, runCommand } from "../helpers/command.ts";
 
 test("attach prints the device first, then its partitions, and lets go", async () => {
   const { code, stdout, stderr, calls } = await run("attach x.img -r --offset 1M", {});
@@ -200,7 +199,6 @@ test("help and completion need no API", async () => {
   assert.is((await run("help atach", "none")).code, 2);
 });
 
-/** Runs a command line; a no-break space stands for a space inside a word. */
 async function run(
   line: string,
   changes: Partial<Api> | "none",
@@ -208,33 +206,8 @@ async function run(
   detachHandle?: () => Promise<never>,
 ) {
   const calls: string[] = [];
-  const stdout = collect(isTerminal);
-  const stderr = collect(isTerminal);
-  const context: Context = {
-    stdout,
-    stderr,
-    version: "0.0.0",
-    commands,
-    loadApi: async () => {
-      assert.is.not(changes, "none", "the API was loaded");
-      return { ...fakeApi(calls, detachHandle), ...(changes as Partial<Api>) };
-    },
-  };
-  const words = line.split(" ").map((word) => word.replaceAll("\u00a0", " "));
-  const code = await dispatch(words, context);
-  return { code, stdout: stdout.text(), stderr: stderr.text(), calls };
-}
-
-function collect(isTerminal: boolean): Output & { text(): string } {
-  let all = "";
-  return {
-    isTerminal,
-    write: (text) => {
-      all += text;
-    },
-    paint: (_, text) => text,
-    text: () => all,
-  };
+  const api = changes === "none" ? changes : { ...fakeApi(calls, detachHandle), ...changes };
+  return { ...(await runCommand(line, api, { isTerminal })), calls };
 }
 
 const mebibyte = 1 << 20;
@@ -265,6 +238,7 @@ function fakeApi(calls: string[], detachHandle?: () => Promise<never>): Api {
   const gone = { result: "gone", device: device.device, diskseq: 42n } as const;
   const toJson = (one: LoopDevice): LoopDeviceJson => ({ ...one, diskseq: Number(one.diskseq) });
   return {
+    ...noApi,
     toJson,
     list: async () => [device],
     attach: async (image, options: AttachOptions = {}) => {

@@ -54,10 +54,38 @@ _diskseq; printf '%s\\n' "\${COMPREPLY[@]}"`;
   assert.equal(complete("diskseq", "at"), ["attach"]);
   assert.equal(complete("diskseq", "attach", "--s"), ["--size-limit", "--sector-size"]);
   assert.equal(complete("diskseq", "attach", "--partscan", ""), ["kernel", "user", "none"]);
+  assert.equal(complete("diskseq", "attach", "--partscan", "="), ["kernel", "user", "none"]);
+  assert.equal(complete("diskseq", "attach", "--partscan", "=", "u"), ["user"]);
+  assert.equal(complete("diskseq", "attach", "--offset", "=", "et"), [""]);
+  assert.equal(complete("diskseq", "wait", "--p"), ["--partitions"]);
+  assert.equal(complete("diskseq", "wait", "--partitions", "et"), ["etc"]);
+  assert.equal(complete("diskseq", "wait", "--partitions", "="), [""]);
+  assert.equal(complete("diskseq", "wait", "--partitions", "=", "et"), [""]);
+  assert.equal(complete("diskseq", "rescan", "et"), ["etc"]);
+  assert.equal(complete("diskseq", "monitor", "et"), [""]);
+  assert.equal(complete("diskseq", "monitor", "--disk", "et"), [""]);
   assert.equal(complete("diskseq", "completion", "z"), ["zsh"]);
   assert.equal(complete("diskseq", "help", "run"), ["run"]);
   assert.equal(complete("diskseq", "attach", "et"), ["etc"]);
   assert.equal(complete("diskseq", "run", "x", "--", "cat", "et"), ["etc"]);
+});
+
+test("an optional value is offered as one, and devices where they are wanted", () => {
+  const zsh = zshScript(commands);
+  assert.match(zsh, /'--partitions=-\[wait for its[^\]]*\]::partitions: '/);
+  assert.match(zsh, /'--disk\[only this[^\]]*\]:text:_diskseq_devices'/);
+  const fish = fishScript(commands);
+  assert.match(fish, /'__diskseq_in wait' -l partitions -d /);
+  assert.match(fish, /'__diskseq_in monitor' -l disk -x -a '\(__diskseq_devices\)' -d /);
+  assert.ok(zsh.includes("'*:TARGET:_diskseq_targets'"));
+  const bash = bashScript(commands);
+  assert.match(bash, /--partitions\) if \[\[ -n "\$joined" \]\]; then :; return; fi ;;/);
+  assert.match(bash, /--disk\) _diskseq_devices; return ;;/);
+  for (const name of ["wait", "rescan", "resize", "detach"]) {
+    assert.ok(fish.includes(`'__diskseq_in ${name}' -a '(__diskseq_devices)'`), name);
+    const inBash = bash.slice(bash.indexOf(`    ${name})`));
+    assert.ok(inBash.slice(0, inBash.indexOf("\n      fi ;;")).includes("_diskseq_devices"), name);
+  }
 });
 
 test.run();

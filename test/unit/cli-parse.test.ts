@@ -40,18 +40,20 @@ test("attach without options leaves the defaults to the API", () => {
     directIO: false,
     allowOverlap: false,
     mknod: false,
+    udev: false,
   });
 });
 
 test("attach understands all of its options", () => {
   const words = "--offset 1M --size-limit=2MiB --sector-size 4K -r --direct-io --partscan user";
   const others =
-    "--device /dev/loop7 --lock none --allow-overlap --reference r --mknod --timeout 2s";
+    "--device /dev/loop7 --lock none --allow-overlap --reference r --mknod --udev --timeout 2s";
   assert.equal(attachOptionsOf(...words.split(" "), ...others.split(" ")), {
     readOnly: true,
     directIO: true,
     allowOverlap: true,
     mknod: true,
+    udev: true,
     offset: 1n << 20n,
     sizeLimit: 2n << 20n,
     sectorSize: 4096,
@@ -121,8 +123,42 @@ test("detach takes several targets", () => {
   refused(["detach", "x", "--lasy"], "did you mean '--lazy'");
 });
 
-test("list, doctor and demo take no operands", () => {
-  for (const name of ["list", "doctor", "demo"]) {
+test("an optional value stands behind =, or there is none", () => {
+  const partitions = (...words: string[]) => parsed("wait", "x", ...words).options.partitions;
+  assert.is(partitions(), undefined);
+  assert.is(partitions("--partitions"), true);
+  assert.equal(partitions("--partitions=1"), [1]);
+  assert.equal(partitions("--partitions=5,1,255,1"), [1, 5, 255]);
+  assert.equal(partitions("--partitions", "--partitions=2"), [2]);
+  assert.is(partitions("--partitions=2", "--partitions"), true);
+  assert.equal(parsed("wait", "--partitions", "loop0", "2x").operands, ["loop0", "2x"]);
+  assert.equal(parsed("wait", "--partitions", "--", "12").operands, ["12"]);
+  for (const bad of ["x", "0", "256", "1,,2", "1,", ",1", "", "-1", "1 2", "1-3", "1.5", "+1"]) {
+    refused(["wait", "x", `--partitions=${bad}`], "'--partitions': ", `'${bad}': partitions are`);
+  }
+  refused(
+    ["wait", "x", "--partitions", "1,2"],
+    "'--partitions' takes its value after '=': '--partitions=1,2'",
+  );
+  refused(["wait", "--partitions", "1", "x"], "'--partitions=1'");
+});
+
+test("wait, rescan, resize and gc understand their options", () => {
+  const { operands, options } = parsed(..."wait a b --udev --removed --timeout 0".split(" "));
+  assert.equal(operands, ["a", "b"]);
+  assert.equal(options, { partitions: undefined, udev: true, removed: true, timeout: 0 });
+  for (const name of ["rescan", "resize"]) {
+    assert.equal(parsed(name, "a", "--timeout=1").options, { timeout: 1000 });
+    refused([name], "TARGET is missing");
+    refused([name, "x", "--lazy"], "unknown option '--lazy'");
+  }
+  refused(["wait"], "TARGET is missing");
+  assert.equal(parsed("gc", "-y").options, { yes: true });
+  assert.equal(parsed("gc").options, { yes: false });
+});
+
+test("list, doctor, demo, monitor and gc take no operands", () => {
+  for (const name of ["list", "doctor", "demo", "monitor", "gc"]) {
     assert.is(parsed(name, "--json").json, true);
     refused([name, "x"], "unexpected argument 'x'");
     refused([name, "--offset", "1"], "unknown option '--offset'");

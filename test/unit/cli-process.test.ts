@@ -83,6 +83,61 @@ for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIG
   });
 }
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  test(`${signal} ends a monitor with its summary`, async () => {
+    const script = monitorScript(["monitor", "--json"], 50);
+    const { stdout, stderr } = await signalled(signal, script, "}\n");
+    const types = stdout.trimEnd().split("\n");
+    assert.is(types.pop(), "exit 0");
+    assert.match(types.pop() ?? "", /^\{"type":"summary","received":\d+,/);
+    assert.ok(types.length > 0 && types.every((line) => line.startsWith('{"type":"uevent"')));
+    assert.match(stderr, /^diskseq: monitor: listening\ndiskseq: monitor: received \d+, .*\n$/);
+  });
+}
+
+test("a monitor whose reader leaves ends quietly", () => {
+  for (const words of [["monitor"], ["monitor", "--json"], ["monitor", "--properties"]]) {
+    const pipeline = `"$0" --input-type=module -e "$1" | head -n 1; echo "\${PIPESTATUS[0]}"`;
+    const args = ["-c", pipeline, process.execPath, monitorScript(words, 0)];
+    const { stdout, stderr } = spawnSync("bash", args, { encoding: "utf8" });
+    const [first, ...others] = stdout.split("\n");
+    assert.ok(first?.includes("loop0"), first);
+    assert.equal(others, ["0", ""]);
+    assert.is(stderr, "diskseq: monitor: listening\n");
+  }
+});
+
+test("a monitor whose reader sleeps stops reading, and dies of a second signal", async () => {
+  const script = monitorScript(["monitor", "--json"], 0);
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  try {
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (piece: string) => {
+      stderr += piece;
+    });
+    const waitFor = async (pattern: RegExp) => {
+      while (!pattern.test(stderr)) {
+        await once(child.stderr, "data", { signal: AbortSignal.timeout(20_000) });
+      }
+    };
+    await waitFor(/listening/);
+    // Nobody reads more than what Node reads ahead and the pipe holds.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    child.kill("SIGINT");
+    await waitFor(/received \d+/);
+    const received = Number(/received (\d+)/.exec(stderr)?.[1]);
+    assert.ok(received > 0 && received < 1000, String(received));
+    // It waits for its reader; not after a second signal.
+    child.kill("SIGINT");
+    const [, signal] = await once(child, "exit", { signal: AbortSignal.timeout(20_000) });
+    assert.is(signal, "SIGINT");
+  } finally {
+    child.kill("SIGKILL");
+  }
+});
+
 async function signalled(signal: NodeJS.Signals, script: string, ready: string) {
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -133,5 +188,34 @@ const childScript = (name: string) => `
   import { runChild } from "${cli}child.js";
   const script = "trap 'echo got; exit 9' ${name}; echo ready; while :; do sleep 0.05; done";
   console.log(JSON.stringify(await runChild(["sh", "-c", script], {})));`;
+
+/** The command against an API whose monitor tells events without end, at this pace. */
+const monitorScript = (words: readonly string[], paceMs: number) => `
+  import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+  import { commands } from "${cli}commands.js";
+  import { dispatch } from "${cli}dispatch.js";
+  import { streamOutput } from "${cli}output.js";
+  const counts = { received: 0, told: 0, stale: 0, later: 0, lost: 0, duplicate: 0, forged: 0,
+    malformed: 0, gaps: 0, unknownGaps: 0, outOfOrder: 0, dropped: 0, truncated: 0 };
+  const event = { type: "uevent", group: "kernel", action: "add", devpath: "/x", device:
+    "/dev/loop0", devtype: "disk", diskseq: 42n, seqnum: 1n, verdict: "mine", marks: [],
+    properties: { KEY: "v".repeat(5000) }, timeMs: 1 };
+  async function* items(signal) {
+    while (!signal.aborted) {
+      counts.received++;
+      yield event;
+      await (${paceMs} > 0 ? sleep(${paceMs}) : turn());
+    }
+  }
+  const monitor = async ({ signal }) =>
+    Object.assign(items(signal), { ready: Promise.resolve(), counts, close() {} });
+  const stdout = streamOutput(process.stdout, process.env);
+  const stderr = streamOutput(process.stderr, process.env);
+  const context = { stdout, stderr, version: "0", commands, now: () => 0,
+    loadApi: async () => ({ monitor }) };
+  const code = await dispatch(${JSON.stringify(words)}, context);
+  if (${paceMs} > 0) console.log("exit", code);
+  await new Promise((resolve) => process.stdout.write("", () => resolve()));
+  process.exit(code);`;
 
 test.run();

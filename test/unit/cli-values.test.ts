@@ -1,7 +1,14 @@
 /** Sizes, durations and device numbers as people write them. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { parseDevice, parseDuration, parseSize } from "../../host/cli/values.ts";
+import {
+  parseCount,
+  parseDevice,
+  parseDiskseq,
+  parseDuration,
+  parsePartitions,
+  parseSize,
+} from "../../host/cli/values.ts";
 import { exitCodeOf, LoopError } from "../../host/errors.ts";
 
 const refuses = (work: () => unknown, text: string) => {
@@ -96,6 +103,26 @@ test("what a refusal quotes cannot reach the terminal as a control character", (
     assert.unreachable();
   } catch (error) {
     assert.ok((error as Error).message.startsWith("'\\x1b[2J'"));
+  }
+});
+
+test("counts and disk sequence numbers are whole and begin with 1", () => {
+  assert.equal([parseCount("1"), parseCount("007")], [1, 7]);
+  assert.is(parseCount("9007199254740991"), Number.MAX_SAFE_INTEGER);
+  assert.equal([parseDiskseq("1"), parseDiskseq("18446744073709551615")], [1n, 2n ** 64n - 1n]);
+  for (const text of ["", "0", "-1", "1.5", "x", "1e3", "0x1", " 1", "9".repeat(5000)]) {
+    refuses(() => parseCount(text), text);
+    refuses(() => parseDiskseq(text), text);
+  }
+  refuses(() => parseCount("9007199254740992"), "9007199254740992");
+  refuses(() => parseDiskseq("18446744073709551616"), "18446744073709551616");
+});
+
+test("partitions are numbers from 1 to 255, in order, each once", () => {
+  assert.equal(parsePartitions("1"), [1]);
+  assert.equal(parsePartitions("10,2,255,2"), [2, 10, 255]);
+  for (const text of ["", "0", "256", "1000", "x", "1,", "1, 2", "-1", "1;2", "9".repeat(5000)]) {
+    refuses(() => parsePartitions(text), text);
   }
 });
 
