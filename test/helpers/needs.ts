@@ -2,14 +2,17 @@
  * What a test needs of the machine. A need that is not met skips the test and says why; nothing is
  * guessed from user ids or versions: each need is tried.
  */
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
+import { accessSync, closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { numberOf, partitionsOf, plainAttach, plainDetach } from "./devices.ts";
 import { gptImage } from "./images.ts";
 import { isInstalled, start } from "./process.ts";
 import { scratchRoot } from "./root.ts";
 
-/** `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; others: a tool's name. */
+/**
+ * `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; `zram`: devices of it can be
+ * made; others: a tool's name.
+ */
 export type Need =
   | "root"
   | "parsers"
@@ -21,9 +24,14 @@ export type Need =
   | "lsblk"
   | "flock"
   | "partx"
+  | "addpart"
   | "mount"
   | "setpriv"
-  | "python3";
+  | "python3"
+  | "zram";
+
+/** What zram devices are made and removed by. */
+export const zramControl = "/sys/class/zram-control";
 
 const tried = new Map<Need, Promise<string | undefined>>();
 
@@ -60,12 +68,25 @@ async function attempt(need: Need): Promise<string | undefined> {
     const { status } = await start("unshare", ["--user", "--net", "true"]).outcome;
     return status === 0 ? undefined : "needs user namespaces: unshare --user --net fails";
   }
+  if (need === "zram") {
+    return canAddZram() ? undefined : `needs zram: ${zramControl} cannot be used (modprobe zram)`;
+  }
   return (await isInstalled(need)) ? undefined : `needs ${need}: it is not installed`;
 }
 
 function canOpenControl(): boolean {
   try {
     closeSync(openSync("/dev/loop-control", constants.O_RDWR));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Reading `hot_add` would make one. */
+function canAddZram(): boolean {
+  try {
+    accessSync(`${zramControl}/hot_remove`, constants.W_OK);
     return true;
   } catch {
     return false;

@@ -11,6 +11,8 @@ export interface ProcessOptions {
   readonly directory?: string;
   /** What it reads from standard input; default nothing. */
   readonly input?: string;
+  /** Its standard input is the test's to write to and to end. */
+  readonly isInputOpen?: boolean;
   /** Milliseconds until it is killed; default 60 000. */
   readonly deadlineMs?: number;
   /** Words before the command, e.g. `unshare -m`. */
@@ -78,7 +80,7 @@ export function start(
     });
   }
   child.stdin.on("error", () => {});
-  child.stdin.end(options.input ?? "");
+  if (!options.isInputOpen) child.stdin.end(options.input ?? "");
   const timer = setTimeout(() => child.kill("SIGKILL"), options.deadlineMs ?? 60_000);
   const outcome = once(child, "close").then(([status, signal]): Outcome => {
     clearTimeout(timer);
