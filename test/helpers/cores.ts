@@ -64,10 +64,17 @@ export class Lockstep {
   now = 1_000_000n;
 
   readonly #isHashed: boolean;
+  readonly #isInPlace: boolean;
 
-  constructor(cores: readonly Core[], isHashed: boolean = cores.length > 1) {
+  /** `isInPlace`: the bytes of calls are those of the core, and hold until the completion. */
+  constructor(
+    cores: readonly Core[],
+    isHashed: boolean = cores.length > 1,
+    isInPlace: boolean = false,
+  ) {
     this.cores = cores;
     this.#isHashed = isHashed;
+    this.#isInPlace = isInPlace;
   }
 
   command(now: bigint, command: CoreCommand): Output {
@@ -115,7 +122,9 @@ export class Lockstep {
 
   #step(now: bigint, input: (core: Core) => number): Output {
     this.now = now;
-    const outputs = this.cores.map((core) => drain(core, input(core), this.#isHashed));
+    const outputs = this.cores.map((core) =>
+      drain(core, input(core), this.#isHashed, this.#isInPlace),
+    );
     const [first, ...others] = outputs;
     if (first === undefined) throw new RangeError("no core");
     for (const other of others) {
@@ -126,7 +135,7 @@ export class Lockstep {
   }
 }
 
-function drain(core: Core, answer: number, isHashed: boolean): Output {
+function drain(core: Core, answer: number, isHashed: boolean, isInPlace: boolean): Output {
   const events: OutEvent[] = [];
   const uevents: CoreUevent[] = [];
   for (let event = core.pollEvent(); event; event = core.pollEvent()) {
@@ -135,8 +144,8 @@ function drain(core: Core, answer: number, isHashed: boolean): Output {
   }
   const calls: OutCall[] = [];
   for (let call = core.pollCall(); call; call = core.pollCall()) {
-    const bytes = core.buffers.slice(call.buffer, call.buffer + call.bytes);
-    calls.push({ ...call, bytes, path: "image" });
+    const own = core.buffers.subarray(call.buffer, call.buffer + call.bytes);
+    calls.push({ ...call, bytes: isInPlace ? own : own.slice(), path: "image" });
   }
   const timeoutAt = core.pollTimeout();
   const hash = isHashed ? core.stateHash() : 0n;

@@ -93,12 +93,15 @@ export function loopProperties(said: Said): string[] {
 
 const views = new WeakMap<Core, { readonly slots: Uint8Array; readonly records: DataView }>();
 
-/** Leaves a datagram in a slot, and what the socket said of it in the slot's record. */
+/** Leaves what fits of a datagram in a slot, and what the socket said of it in the slot's record;
+ *  nothing where there is no such slot. */
 export function putDatagram(core: Core, slot: number, datagram: Datagram): void {
+  if (slot < 0 || slot >= Limit.DatagramSlots) return;
   const known = views.get(core) ?? { slots: core.slots, records: core.records };
   views.set(core, known);
   const { group, bytes, portId, pid, uid, flags, length = bytes.length } = datagram;
-  known.slots.set(bytes, slot * Limit.DatagramBytes);
+  const at = slot * Limit.DatagramBytes;
+  known.slots.set(bytes.subarray(0, known.slots.length - at), at);
   const put = (word: DatagramWord, value: number) =>
     known.records.setInt32((slot * DatagramWord.Words + word) * 4, value, true);
   put(DatagramWord.Group, group);

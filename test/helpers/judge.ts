@@ -83,11 +83,19 @@ export class NewestJudge {
     return { verdict: isProven ? verdict : Verdict.BestEffort, marks: marks | first };
   }
 
+  /** Where no event came before, a look tells which instance is the newest. */
   looked(name: string, { diskseq, partitions }: Shown, isLossy: boolean): void {
-    const disk = this.#disk(Group.Kernel, name);
-    if (!disk.isHeard) disk.told = diskseq;
-    disk.isHeard = true;
-    if (disk.told === diskseq) learn(disk.plugged, partitions, isLossy);
+    for (const group of [Group.Kernel, Group.Udev]) {
+      const disk = this.#disk(group, name);
+      if (!disk.isHeard) disk.told = diskseq;
+      disk.isHeard = true;
+      if (disk.told === diskseq) learn(disk.plugged, partitions, isLossy);
+    }
+  }
+
+  /** What was told of a disk is forgotten. */
+  forget(name: string): void {
+    for (const group of [Group.Kernel, Group.Udev]) this.#disks.delete(`${group} ${name}`);
   }
 
   /** One that knows the same. */
