@@ -59,8 +59,11 @@ export async function waitForTarget(
   const wish = await resolve(session, target, until, options);
   if (wish === undefined) return nothing(target);
   const numbers = wishedNumbers(wish);
-  let waited = await wait(session, wish, numbers, until, options);
-  if (target.partitions === true && !target.removed) {
+  const isListed = target.partitions === true && !target.removed;
+  // udev is awaited once, of all.
+  const first = isListed ? { ...wish, target: { ...target, udev: false } } : wish;
+  let waited = await wait(session, first, numbers, until, options);
+  if (isListed) {
     const listed = await expectedNumbers(session, wish.disk);
     const pinned = { ...wish, diskseq: waited.diskseq ?? wish.diskseq };
     waited = await wait(session, pinned, [...numbers, ...listed], until, options);

@@ -4,6 +4,7 @@
  */
 import { accessSync, closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { whyNotApart } from "./apart.ts";
 import { numberOf, partitionsOf, plainAttach, plainDetach } from "./devices.ts";
 import { gptImage } from "./images.ts";
 import { isInstalled, start } from "./process.ts";
@@ -11,13 +12,14 @@ import { scratchRoot } from "./root.ts";
 
 /**
  * `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; `zram`: devices of it can be
- * made; others: a tool's name.
+ * made; `udevd`: one can be run apart from the machine's; others: a tool's name.
  */
 export type Need =
   | "root"
   | "parsers"
   | "namespaces"
   | "user-namespaces"
+  | "udevd"
   | "sfdisk"
   | "mkfs.ext4"
   | "losetup"
@@ -71,6 +73,7 @@ async function attempt(need: Need): Promise<string | undefined> {
   if (need === "zram") {
     return canAddZram() ? undefined : `needs zram: ${zramControl} cannot be used (modprobe zram)`;
   }
+  if (need === "udevd") return whyNotApart();
   return (await isInstalled(need)) ? undefined : `needs ${need}: it is not installed`;
 }
 

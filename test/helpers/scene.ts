@@ -81,7 +81,7 @@ async function play(
     await runDeferred(deferred);
     await expectNothingLeft(directory, watched);
   } finally {
-    await runDeferred(deferred).catch(() => {});
+    while (deferred.length > 0) await runDeferred(deferred).catch(() => {});
     await clear(directory);
   }
 }
