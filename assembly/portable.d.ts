@@ -17,6 +17,12 @@ declare function u32(value: number | bigint): number;
 /** Wraps at 2^64: needed around every 64-bit sum, difference, product and shift. */
 declare function u64(value: number | bigint): bigint;
 declare function assert(condition: unknown, message?: string): asserts condition;
+/** An element whose index is known to be one. */
+declare function unchecked<T>(value: T | undefined): T;
+
+interface Uint8ArrayConstructor {
+  wrap(buffer: ArrayBufferLike): Uint8Array;
+}
 
 interface DataView {
   getUint64(byteOffset: number, littleEndian: boolean): bigint;

@@ -30,8 +30,8 @@ export interface Refusal {
 export interface Listener {
   /** Every group asked for is subscribed to, or cannot be. */
   listening(): void;
-  /** `memory` holds the datagram where the event says, until this returns. */
-  uevent(event: CoreUevent, memory: Uint8Array): void;
+  /** `memory` holds the datagram where the event says, until this returns; when it was received. */
+  uevent(event: CoreUevent, memory: Uint8Array, receivedNs: bigint): void;
   /** `Event.Lost` */
   lost(event: CoreEvent): void;
   refused(refusal: Refusal): void;
@@ -77,6 +77,7 @@ export class Driver {
   readonly #listeners = new Set<Listener>();
   /** Datagrams of each group so far, also those that count for nothing. */
   readonly received: Record<number, number> = { [Group.Kernel]: 0, [Group.Udev]: 0 };
+  #receivedNs = 0n;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = 0n;
   #isDraining = false;
@@ -93,11 +94,6 @@ export class Driver {
       datagrams: (count) => this.#step(() => this.#datagrams(count)),
       lost: (group, count) => this.#step(() => void core.handleOverrun(kernel.now(), group, count)),
     });
-  }
-
-  /** The kernel's clock. */
-  now(): bigint {
-    return this.#kernel.now();
   }
 
   /** See `Kernel`. */
@@ -218,7 +214,7 @@ export class Driver {
     const { listener, onWarning } = task.watcher;
     switch (event.event) {
       case Event.Uevent:
-        listener?.uevent(event, this.#core.buffers);
+        listener?.uevent(event, this.#core.buffers, this.#receivedNs);
         break;
       case Event.Lost:
         listener?.lost(event);
@@ -242,6 +238,7 @@ export class Driver {
   /** The events of a datagram are told before the next one: its slot holds what they are about. */
   #datagrams(count: number): void {
     const now = this.#kernel.now();
+    this.#receivedNs = now;
     for (let slot = 0; slot < count; slot++) {
       const fault = this.#core.handleDatagram(now, slot);
       const group = this.#record(slot, DatagramWord.Group);

@@ -69,6 +69,8 @@ export class MonitorStream implements Monitor, Listener {
     truncated: 0,
   };
   readonly #queue: MonitorItem[] = [];
+  /** what datagrams lie in */
+  #memory: Buffer = Buffer.alloc(0);
   readonly #max: number;
   /** items dropped and not told yet */
   #dropped = 0;
@@ -136,14 +138,14 @@ export class MonitorStream implements Monitor, Listener {
     this.#settleReady?.resolve();
   }
 
-  uevent(event: CoreUevent, memory: Uint8Array): void {
+  uevent(event: CoreUevent, memory: Uint8Array, receivedNs: bigint): void {
     const { subsystem, devtype } = this.#options;
     if (devtype !== undefined && isKnownType(devtype) && typeName(event) !== devtype) return;
     if (subsystem === "block" && event.deviceType === DeviceType.None && devtype === undefined) {
       // Block devices without a DEVTYPE there are none.
       return;
     }
-    const properties = decode(memory, event);
+    const properties = this.#decode(memory, event);
     if (subsystem !== undefined && properties.SUBSYSTEM !== subsystem) return;
     if (devtype !== undefined && properties.DEVTYPE !== devtype) return;
     const verdict = verdicts[event.verdict] ?? null;
@@ -168,8 +170,18 @@ export class MonitorStream implements Monitor, Listener {
       verdict,
       marks: marksOf(event.marks),
       properties,
-      timeMs: Number(this.#driver.now()) / 1e6,
+      timeMs: Number(receivedNs) / 1e6,
     });
+  }
+
+  /** KEY=VALUE strings, as Latin-1 where they are no UTF-8. */
+  #decode(memory: Uint8Array, event: CoreUevent): Record<string, string> {
+    if (this.#memory.buffer !== memory.buffer) this.#memory = Buffer.from(memory.buffer);
+    const begin = memory.byteOffset + event.properties;
+    const end = memory.byteOffset + event.offset + event.bytes;
+    const latin1 = this.#memory.toString("latin1", begin, end);
+    const isPlain = !/[\u0080-\u00ff]/.test(latin1);
+    return propertiesOf(isPlain ? latin1 : this.#memory.toString("utf8", begin, end));
   }
 
   lost(event: CoreEvent): void {
@@ -325,8 +337,12 @@ function marksOf(bits: number): UeventMark[] {
   return marks;
 }
 
+const actionNames: readonly string[] = Object.values(Action)
+  .filter((value) => typeof value === "number")
+  .map((value) => kebab(Action[value] ?? ""));
+
 function actionName(event: CoreUevent): string {
-  return kebab(Action[event.action] ?? "");
+  return actionNames[event.action] ?? "";
 }
 
 function isKnownType(devtype: string): boolean {
@@ -338,23 +354,21 @@ function typeName(event: CoreUevent): string | undefined {
   return event.deviceType === DeviceType.Partition ? "partition" : undefined;
 }
 
-/** KEY=VALUE strings, as Latin-1 where they are no UTF-8. */
-function decode(memory: Uint8Array, event: CoreUevent): Record<string, string> {
-  const end = event.offset + event.bytes;
-  const text = utf8(memory, event.properties, end);
-  // No prototype: keys are the datagram's.
-  const properties: Record<string, string> = Object.create(null);
-  for (const pair of text.split("\0")) {
-    const equals = pair.indexOf("=");
-    if (equals > 0) properties[pair.slice(0, equals)] = pair.slice(equals + 1);
+/** Keys are the datagram's: nothing is inherited. An object right below null is a slow one. */
+const bare: Record<string, string> = Object.freeze(Object.create(null));
+
+function propertiesOf(text: string): Record<string, string> {
+  const properties: Record<string, string> = Object.create(bare);
+  for (let at = 0; at < text.length; ) {
+    const equals = text.indexOf("=", at);
+    const stop = text.indexOf("\0", at);
+    const end = stop < 0 ? text.length : stop;
+    if (equals > at && equals < end) {
+      properties[text.slice(at, equals)] = text.slice(equals + 1, end);
+    }
+    at = end + 1;
   }
   return properties;
-}
-
-function utf8(memory: Uint8Array, begin: number, end: number): string {
-  const bytes = Buffer.from(memory.buffer, memory.byteOffset + begin, end - begin);
-  const text = bytes.toString("latin1");
-  return /[\u0080-\u00ff]/.test(text) ? bytes.toString("utf8") : text;
 }
 
 /** The kernel says `loop0`, udev says `/dev/loop0`. */
@@ -365,6 +379,7 @@ function nodeOf(name: string | undefined): string | null {
 
 function diskOf(event: CoreUevent, devpath: string): string | null {
   if (event.deviceType === DeviceType.None) return null;
-  const parts = devpath.split("/");
-  return parts.at(event.deviceType === DeviceType.Partition ? -2 : -1) ?? null;
+  let end = devpath.length;
+  if (event.deviceType === DeviceType.Partition) end = devpath.lastIndexOf("/");
+  return devpath.slice(devpath.lastIndexOf("/", end - 1) + 1, end);
 }

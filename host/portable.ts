@@ -1,7 +1,7 @@
 /**
  * AssemblyScript's words defined for the JavaScript build of the core: casts that wrap, `assert`,
- * and the two 64-bit accessors of DataView that JavaScript spells otherwise. Importing it defines
- * them globally; nothing else in the host uses them.
+ * `unchecked`, and what of Uint8Array and DataView JavaScript spells otherwise. Importing it
+ * defines them globally; nothing else in the host uses them.
  */
 const words = globalThis as unknown as Record<string, unknown>;
 
@@ -16,6 +16,10 @@ words["u64"] = (value: number | bigint): bigint => BigInt.asUintN(64, BigInt(val
 words["assert"] = (condition: unknown, message?: string): void => {
   if (!condition) throw new Error(message ?? "assertion failed");
 };
+words["unchecked"] = (value: unknown): unknown => value;
+
+const array = Uint8Array as unknown as Record<string, unknown>;
+array["wrap"] = (buffer: ArrayBuffer): Uint8Array => new Uint8Array(buffer);
 
 const view = DataView.prototype as unknown as Record<string, unknown>;
 view["getUint64"] = DataView.prototype.getBigUint64;

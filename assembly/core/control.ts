@@ -22,6 +22,7 @@ export class ControlQueue {
   grant(): i32 {
     const state = this.state;
     if (state.global(Global.ControlOwner) !== u64(0)) return -1;
+    if (state.global(Global.Taken) === u64(0)) return -1;
     let first = -1;
     for (let operation = 0; operation < state.operations; operation++) {
       const arrival = state.get(operation, Field.Arrival);

@@ -23,10 +23,11 @@ export function hashState(state: State, registry: Registry, deadlines: Deadlines
     hash = hashRange(state, hash, state.at(operation, Field.Slots), words);
   }
   hash = hashRange(state, hash, registry.headAt(), registry.headSlots());
-  hash = hashWatches(state, hash, registry, -1);
+  hash = hashWatches(state, hash, registry, registry.firstWatch(-1));
   for (let disk = registry.firstLive(); disk >= 0; disk = registry.nextDisk(disk)) {
     hash = hashRange(state, hash, registry.diskAt(disk, 0), DiskField.Slots);
-    hash = hashWatches(state, hash, registry, disk);
+    hash = hashWatches(state, hash, registry, registry.firstWatch(disk));
+    hash = hashWatches(state, hash, registry, registry.firstWait(disk));
   }
   for (let disk = registry.firstIdle(); disk >= 0; disk = registry.nextDisk(disk)) {
     hash = hashRange(state, hash, registry.diskAt(disk, 0), DiskField.Slots);
@@ -39,9 +40,9 @@ export function hashState(state: State, registry: Registry, deadlines: Deadlines
   return hashRange(state, hash, state.seenAt, SEEN_BYTES / 8);
 }
 
-function hashWatches(state: State, hash: u64, registry: Registry, disk: i32): u64 {
+function hashWatches(state: State, hash: u64, registry: Registry, first: i32): u64 {
   let value = hash;
-  for (let watch = registry.firstWatch(disk); watch >= 0; watch = registry.nextWatch(watch)) {
+  for (let watch = first; watch >= 0; watch = registry.nextWatch(watch)) {
     value = hashWord(value, u64(watch));
     value = hashRange(state, value, registry.watchAt(watch, 0), WatchField.Slots);
   }

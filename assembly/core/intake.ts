@@ -47,6 +47,7 @@ export class Intake {
     const timeout = this.word(CommandWord.TimeoutNs);
     const descriptor = i32(this.word(CommandWord.Descriptor));
     const number = i32(this.word(CommandWord.Number));
+    state.setGlobal(Global.Taken, u64(state.global(Global.Taken) + u64(1)));
     state.set(operation, Field.Command, command);
     state.set(operation, Field.Flags, i32(this.word(CommandWord.Flags)));
     if (timeout !== u64(0)) {

@@ -241,6 +241,8 @@ export class Machine {
   /** An event wakes whoever polls sysfs for that very device. */
   private wakeOperations(): void {
     const state = this.state;
+    // A stream without an operation costs nothing here.
+    if (state.global(Global.Taken) === u64(0)) return;
     const number = this.order.loopNumber();
     if (number < 0) return;
     for (let operation = 0; operation < state.operations; operation++) {

@@ -14,7 +14,6 @@
  */
 import {
   Action,
-  Command,
   CommandFlag,
   DatagramFlag,
   DatagramWord,
@@ -200,7 +199,6 @@ export class Order {
   /* Telling. */
 
   private hears(watch: i32, group: i32): bool {
-    if (this.registry.watch(watch, WatchField.Kind) !== Command.Watch) return false;
     const flags = this.registry.watch(watch, WatchField.Flags);
     if (group === Group.Udev) return (flags & CommandFlag.Udev) !== 0;
     return (flags & CommandFlag.NoKernelGroup) === 0;

@@ -19,7 +19,9 @@ export enum DiskField {
   Previous,
   Next,
   References,
+  /** Subscriptions, and waits: an event is told to the first and costs nothing for the others. */
   FirstWatch,
+  FirstWait,
 
   /** Watches that wait, and operations that await udev. */
   Waiting,

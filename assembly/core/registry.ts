@@ -7,7 +7,7 @@
  * watch and each operation (the lookout too) holds one disk at most, so there is always room for a
  * live one.
  */
-import { Limit } from "../abi.ts";
+import { Command, Limit } from "../abi.ts";
 import { DiskField, WatchField } from "./records.ts";
 import { State } from "./state.ts";
 
@@ -15,7 +15,7 @@ import { State } from "./state.ts";
 enum Head {
   FreeDisk = 0,
   FreeWatch,
-  /** Watches of all disks. */
+  /** Subscriptions to all disks. */
   FirstWatch,
   LiveFirst,
   IdleFirst,
@@ -324,10 +324,10 @@ export class Registry {
     for (let i = 0; i < WatchField.Slots; i++) this.setWatch64(watch, i, u64(0));
     this.setWatch(watch, WatchField.Kind, kind);
     this.setWatch(watch, WatchField.Disk, disk + 1);
-    const first = this.firstWatch(disk);
+    const first = kind === Command.Wait ? this.firstWait(disk) : this.firstWatch(disk);
     this.setWatch(watch, WatchField.Next, first + 1);
     if (first >= 0) this.setWatch(first, WatchField.Previous, watch + 1);
-    this.setFirstWatch(disk, watch + 1);
+    this.setFirst(kind, disk, watch + 1);
     if (disk >= 0) this.hold(disk);
     return watch;
   }
@@ -339,7 +339,7 @@ export class Registry {
     const previous = this.watch(watch, WatchField.Previous);
     const next = this.watch(watch, WatchField.Next);
     if (previous !== 0) this.setWatch(previous - 1, WatchField.Next, next);
-    else this.setFirstWatch(disk, next);
+    else this.setFirst(this.watch(watch, WatchField.Kind), disk, next);
     if (next !== 0) this.setWatch(next - 1, WatchField.Previous, previous);
     this.setWatch(watch, WatchField.Kind, 0);
     this.setWatch(watch, WatchField.Next, this.getHead(Head.FreeWatch));
@@ -351,17 +351,24 @@ export class Registry {
     return this.getHead(Head.FreeWatch) === 0;
   }
 
-  /** The first watch of a disk, or of all (-1), and the one after another; -1: no more. */
+  /** The first subscription to a disk, or to all (-1). -1: none, as of all that answer a watch. */
   firstWatch(disk: i32): i32 {
     if (disk < 0) return this.getHead(Head.FirstWatch) - 1;
     return this.disk(disk, DiskField.FirstWatch) - 1;
   }
 
-  private setFirstWatch(disk: i32, value: i32): void {
-    if (disk < 0) this.setHead(Head.FirstWatch, value);
-    else this.setDisk(disk, DiskField.FirstWatch, value);
+  /** The first wait for a disk. */
+  firstWait(disk: i32): i32 {
+    return this.disk(disk, DiskField.FirstWait) - 1;
   }
 
+  private setFirst(kind: i32, disk: i32, value: i32): void {
+    if (disk < 0) this.setHead(Head.FirstWatch, value);
+    else
+      this.setDisk(disk, kind === Command.Wait ? DiskField.FirstWait : DiskField.FirstWatch, value);
+  }
+
+  /** The one behind it in its list. */
   nextWatch(watch: i32): i32 {
     return this.watch(watch, WatchField.Next) - 1;
   }

@@ -28,6 +28,8 @@ export enum Global {
   Arrival,
   /** Operations that ended and whose results may still be read; freed at the next input. */
   Ended,
+  /** Operations that are not free. */
+  Taken,
   /** 1: LOOP_CONFIGURE is unknown to this kernel (probed). */
   ConfigureMissing,
   /** 1: the kernel was seen not to read a table. Indexed by `Table` from here. */
@@ -58,10 +60,8 @@ export enum Field {
   Partscan,
   NumberAsked,
 
-  /**
-   * 64-bit; 0: none. When the operation times out, is looked at again, is reported without its
-   * call.
-   */
+  /** 64-bit; 0: none. When the operation times out, is looked at again, is reported without its
+   *  call. */
   Deadline,
   Wake,
   Grace,

@@ -27,7 +27,9 @@ export class Timers {
     state.setGlobal(Global.Now, now);
     if (state.global(Global.Ended) === u64(0)) return;
     for (let operation = 0; operation < state.operations; operation++) {
-      if (state.get(operation, Field.Ended) !== 0) state.clear(operation);
+      if (state.get(operation, Field.Ended) === 0) continue;
+      state.clear(operation);
+      state.setGlobal(Global.Taken, u64(state.global(Global.Taken) - u64(1)));
     }
     state.setGlobal(Global.Ended, u64(0));
   }

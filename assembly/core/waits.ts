@@ -173,6 +173,7 @@ export class Waits {
     this.listeningFrom(registry.firstWatch(-1));
     for (let disk = registry.firstLive(); disk >= 0; disk = registry.nextDisk(disk)) {
       this.listeningFrom(registry.firstWatch(disk));
+      this.listeningFrom(registry.firstWait(disk));
     }
   }
 
@@ -212,26 +213,33 @@ export class Waits {
   looked(disk: i32): void {
     const registry = this.registry;
     const hasFailed = registry.disk(disk, DiskField.Refusals) !== 0;
+    let wait = registry.firstWait(disk);
+    while (wait >= 0) {
+      const next = registry.nextWatch(wait);
+      const isEarly = this.takeEarly(wait);
+      if (hasFailed) this.refused(wait, disk);
+      else if (!isEarly) this.settle(wait, disk);
+      wait = next;
+    }
     let watch = registry.firstWatch(disk);
-    while (watch >= 0) {
-      const next = registry.nextWatch(watch);
-      if (hasFailed) this.refused(watch, disk);
-      else if (registry.watch(watch, WatchField.Early) !== 0) {
-        registry.setWatch(watch, WatchField.Early, 0);
-      } else if (registry.watch(watch, WatchField.Kind) === Command.Wait) this.settle(watch, disk);
-      else this.plug(watch, disk);
-      watch = next;
+    for (; watch >= 0; watch = registry.nextWatch(watch)) {
+      if (!this.takeEarly(watch) && !hasFailed) this.plug(watch, disk);
     }
     if (hasFailed) return;
     this.plugNewest(disk);
     registry.setDisk(disk, DiskField.Lossy, 0);
   }
 
+  /** Whether the look that has ended is older than a watch. */
+  private takeEarly(watch: i32): bool {
+    const isEarly = this.registry.watch(watch, WatchField.Early) !== 0;
+    this.registry.setWatch(watch, WatchField.Early, 0);
+    return isEarly;
+  }
+
   /** What was seen before is not there to be judged: only that looks fail. */
   private refused(watch: i32, disk: i32): void {
     const registry = this.registry;
-    registry.setWatch(watch, WatchField.Early, 0);
-    if (registry.watch(watch, WatchField.Kind) !== Command.Wait) return;
     if (registry.disk(disk, DiskField.Refusals) <= REFUSALS_MAX) return;
     this.fail(watch, Failure.System, registry.disk(disk, DiskField.RefusedErrno), u64(0));
   }

@@ -24,7 +24,10 @@ export enum Blkpg {
 }
 
 export function clearBytes(view: DataView, at: i32, bytes: i32): void {
-  for (let i = 0; i < bytes; i++) view.setUint8(at + i, 0);
+  const end = at + bytes;
+  let next = at;
+  for (; next + 8 <= end; next += 8) view.setUint64(next, u64(0), true);
+  for (; next < end; next++) view.setUint8(next, 0);
 }
 
 /** A blank loop_config for a backing descriptor; the info follows at `LoopConfig.Info`. */

@@ -60,6 +60,7 @@ export class Uevent {
   propertiesAt: i32 = 0;
 
   private readonly view: DataView;
+  private readonly data: Uint8Array;
   private keys: i32 = 0;
   private number: u64 = u64(0);
   private actionAt: i32 = 0;
@@ -70,11 +71,13 @@ export class Uevent {
 
   constructor(view: DataView) {
     this.view = view;
+    this.data = Uint8Array.wrap(view.buffer);
   }
 
   /** Whether the datagram is one that its group sends. */
   parse(group: i32, at: i32, bytes: i32): bool {
-    assert(at >= 0 && bytes >= 0);
+    // Nothing is read beyond this: that is checked here, once.
+    assert(at >= 0 && bytes >= 0 && this.data.length - at >= bytes);
     this.clear();
     const begin =
       group === Group.Udev ? this.udevProperties(at, bytes) : this.kernelHeader(at, bytes);
@@ -103,7 +106,7 @@ export class Uevent {
   }
 
   private byte(at: i32): i32 {
-    return i32(this.view.getUint8(at));
+    return i32(unchecked(this.data[at]));
   }
 
   private is(at: i32, bytes: i32, text: string): bool {
@@ -167,11 +170,11 @@ export class Uevent {
   private properties(begin: i32, end: i32): bool {
     let at = begin;
     while (end > at) {
-      const stop = this.stringEnd(at, end);
-      if (stop < 0) return false;
       let equals = at;
-      while (stop > equals && this.byte(equals) !== EQUALS) equals++;
-      if (equals === at || equals === stop) return false;
+      while (end > equals && this.byte(equals) !== EQUALS && this.byte(equals) !== NUL) equals++;
+      if (equals === at || equals === end || this.byte(equals) === NUL) return false;
+      const stop = this.stringEnd(equals, end);
+      if (stop < 0) return false;
       if (!this.property(at, equals - at, equals + 1, stop - equals - 1)) return false;
       at = stop + 1;
     }
