@@ -11,6 +11,7 @@ import { readBackingPath, tableFields } from "./describe.ts";
 import type { Outcome } from "./driver.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { deviceOf, devnumOf } from "./names.ts";
+import { partitionsOf } from "./partitions.ts";
 import type { Session } from "./session.ts";
 import type { LoopDevice, Partition } from "./types.ts";
 
@@ -91,31 +92,10 @@ async function read(
   };
 }
 
-/** The partitions that sysfs shows, by number. */
+/** The partitions that sysfs shows; what only the table says is null. */
 export function listPartitions(kernel: Kernel, number: number): Partition[] {
-  const disk = `loop${number}`;
-  const partitions: Partition[] = [];
-  for (const name of kernel.listNames(disk)) {
-    const match = /^loop\d+p(\d+)$/.exec(name);
-    if (!match || !name.startsWith(`${disk}p`)) continue;
-    const attribute = (key: string) => kernel.readAttribute(disk, `${name}/${key}`);
-    const devnum = attribute("dev");
-    const start = attribute("start");
-    const size = attribute("size");
-    if (devnum === undefined || start === undefined || size === undefined) continue;
-    partitions.push({
-      number: Number(match[1]),
-      device: `/dev/${name}`,
-      devnum,
-      start: Number(start) * 512,
-      size: Number(size) * 512,
-      type: null,
-      uuid: null,
-      name: null,
-      by: null,
-    });
-  }
-  return partitions.sort((a, b) => a.number - b.number);
+  const blank = { type: null, uuid: null, name: null, by: null };
+  return partitionsOf(kernel, `loop${number}`).map((partition) => ({ ...partition, ...blank }));
 }
 
 interface Image {

@@ -21,14 +21,9 @@ import { readTable } from "./list.ts";
 import type { MonitorRequest } from "./monitor.ts";
 import { deviceOf, partitionName } from "./names.ts";
 import { waitTimeoutMs } from "./options.ts";
+import { partitionsOf } from "./partitions.ts";
 import type { Session } from "./session.ts";
-import type {
-  MonitorOptions,
-  Waited,
-  WaitedPartition,
-  WaitOptions,
-  WaitTarget,
-} from "./stream-types.ts";
+import type { MonitorOptions, Waited, WaitOptions, WaitTarget } from "./stream-types.ts";
 import { encodedMajor, encodedMinor, parseDiskseq } from "./target.ts";
 
 /** A disk by its kernel name, and of it a partition (0: the disk itself). */
@@ -186,29 +181,6 @@ async function expectedNumbers(session: Session, disk: string): Promise<number[]
   return outcome.partitions.map(({ number }) => number);
 }
 
-/** Partitions that sysfs shows of a disk, ascending. */
-export function partitionsOf(session: Session, disk: string): WaitedPartition[] {
-  const { kernel } = session;
-  const partitions: WaitedPartition[] = [];
-  for (const name of kernel.listNames(disk)) {
-    const attribute = (key: string) => kernel.readAttribute(disk, `${name}/${key}`);
-    const number = name.startsWith(disk) ? attribute("partition") : undefined;
-    const devnum = attribute("dev");
-    const start = attribute("start");
-    const size = attribute("size");
-    if (number === undefined || devnum === undefined) continue;
-    if (start === undefined || size === undefined) continue;
-    partitions.push({
-      number: Number(number),
-      device: deviceOf(name),
-      devnum,
-      start: Number(start) * 512,
-      size: Number(size) * 512,
-    });
-  }
-  return partitions.sort((a, b) => a.number - b.number);
-}
-
 /* Waiting. */
 
 async function wait(
@@ -267,7 +239,7 @@ function told(
     partitions:
       isGone && wish.partition === 0
         ? []
-        : partitionsOf(session, wish.disk).filter(({ number }) => wasThere(event, number)),
+        : partitionsOf(session.kernel, wish.disk).filter(({ number }) => wasThere(event, number)),
   };
 }
 
@@ -302,7 +274,7 @@ function timedOut(
     return new LoopError("ERR_LOOP_TIMEOUT", message, { device: deviceOf(silent) });
   }
   if (event.code !== Failure.TimedOut) return undefined;
-  const there = new Set(partitionsOf(session, disk).map(({ number }) => number));
+  const there = new Set(partitionsOf(session.kernel, disk).map(({ number }) => number));
   const names = numbers
     .filter((number) => there.has(number) === (target.removed ?? false))
     .map((number) => partitionName(disk, number));
