@@ -1,0 +1,43 @@
+/** How much is measured: in full, or only enough to see that everything works. */
+export interface Scale {
+  /** Receivers of what is queued up: rounds, and events of each. */
+  readonly rounds: number;
+  readonly warmEvents: number;
+  readonly events: number;
+  /** Single events and partitions that wake who sleeps, and those before them that do not count. */
+  readonly wakes: number;
+  readonly waits: number;
+  readonly warmWakes: number;
+  /** The flood: rounds, and events of each. */
+  readonly floods: number;
+  readonly floodEvents: number;
+  /** The core alone: rounds, and fillings of all its slots in each. */
+  readonly coreRounds: number;
+  readonly coreBatches: number;
+}
+
+export const full: Scale = {
+  rounds: 5,
+  warmEvents: 50_000,
+  events: 100_000,
+  wakes: 1500,
+  waits: 300,
+  warmWakes: 100,
+  floods: 3,
+  floodEvents: 1_000_000,
+  coreRounds: 40,
+  coreBatches: 60,
+};
+
+export const quick: Scale = {
+  rounds: 1,
+  warmEvents: 100,
+  events: 1000,
+  wakes: 10,
+  waits: 3,
+  warmWakes: 2,
+  floods: 1,
+  floodEvents: 2000,
+  coreRounds: 1,
+  coreBatches: 1,
+};
