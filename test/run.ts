@@ -20,9 +20,6 @@ import { skipMark } from "./helpers/skip.ts";
 
 const fileDeadlineMs = 240_000;
 const coverageMin = 95;
-/** Files at a time; those that attach devices run alone. */
-const parallel = { unit: 2, e2e: 1 };
-
 interface FileResult {
   readonly name: string;
   readonly passed: number;
@@ -50,31 +47,27 @@ async function main(words: readonly string[]): Promise<number> {
     const coverage = words.length === 0 ? join(scratch, "coverage") : undefined;
     mkdirSync(join(scratch, "coverage"));
     const isE2e = (name: string) => name.startsWith("e2e/");
-    const unit = names.filter((name) => !isE2e(name));
-    const results = [
-      ...(await runAll(unit, parallel.unit, join(scratch, "unit"), coverage)),
-      ...(await runAll(names.filter(isE2e), parallel.e2e, join(scratch, "e2e"), undefined)),
-    ];
+    const others = names.filter((name) => !isE2e(name));
+    // Two lanes: what attaches devices goes one by one.
+    const lanes = await Promise.all([
+      runAll(others, join(scratch, "others"), coverage),
+      runAll(names.filter(isE2e), join(scratch, "e2e"), undefined),
+    ]);
+    const results = lanes.flat();
     return await report(results, coverage);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
+/** One after the other. */
 async function runAll(
   names: readonly string[],
-  atOnce: number,
   scratch: string,
   coverage: string | undefined,
 ): Promise<FileResult[]> {
   const results: FileResult[] = [];
-  const queue = [...names];
-  const work = async () => {
-    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      results.push(await runFile(name, join(scratch, name), coverage));
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
+  for (const name of names) results.push(await runFile(name, join(scratch, name), coverage));
   return results;
 }
 
