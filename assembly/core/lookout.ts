@@ -346,7 +346,7 @@ export class Lookout extends Room {
     const isOpen = this.groups.isOpen(Group.Kernel);
     const most = isOpen ? LOOK_DOUBLINGS : DEAF_DOUBLINGS;
     const doublings = looks < most ? looks : most;
-    registry.setDisk(disk, DiskField.Looks, looks + 1);
+    if (looks < LOOK_DOUBLINGS) registry.setDisk(disk, DiskField.Looks, looks + 1);
     let time = u64(now + u64(u64(LOOK_MS << doublings) * u64(MILLISECOND)));
     const askAt = this.udev.arm(disk, now);
     if (askAt !== u64(0) && time > askAt) time = askAt;

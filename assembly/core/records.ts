@@ -47,7 +47,7 @@ export enum DiskField {
   /** 1: to be looked at; the next of that queue. */
   Queued = Mask + 4,
   NextQueued,
-  /** Looks since the last event. */
+  /** Looks since the last event, as far as they count for the next one. */
   Looks,
   /** Looks that failed in a row, and the last one's errno. */
   Refusals,
