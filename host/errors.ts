@@ -23,6 +23,8 @@ export type LoopErrorCode =
   | "ERR_LOOP_OVERFLOW"
   /** a call failed and no retry helps */
   | "ERR_LOOP_SYSTEM"
+  /** a trace that cannot be read */
+  | "ERR_TRACE_FORMAT"
   /** core.wasm is of another vocabulary */
   | "ERR_CORE_ABI"
   /** a bug of ours */
@@ -92,6 +94,7 @@ const exitCodes: Record<LoopErrorCode, number> = {
   ERR_LOOP_NOT_ATTACHED: 1,
   ERR_LOOP_OVERFLOW: 1,
   ERR_LOOP_SYSTEM: 1,
+  ERR_TRACE_FORMAT: 1,
   ERR_CORE_ABI: 70,
   ERR_CORE_PANIC: 70,
 };

@@ -1,6 +1,6 @@
 /**
- * What must hold of the tree as a whole: the built core's shape, the rooms and who may import whom,
- * the README. Reads files only.
+ * What must hold of the tree as a whole: the built modules' shape, the rooms and who may import
+ * whom, the README. Reads files only.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -15,24 +15,32 @@ import { skip } from "./helpers/skip.ts";
 import { wasm } from "./helpers/wasm.ts";
 
 const corePath = join(packageRoot, "build/core.wasm");
-const coreBytesMax = 96 * 1024;
+/** What is built, and how big each may get. */
+const modules = [
+  { path: corePath, bytesMax: 96 * 1024 },
+  { path: join(packageRoot, "build/kernel.wasm"), bytesMax: 64 * 1024 },
+];
 const linesMax = 400;
 /** One list on purpose: every number of the boundary. */
 const listOnPurpose = "assembly/abi.ts";
 const columnsMax = 100;
 /** Only asc compiles these. */
-const wasmOnly = ["assembly/core/index.ts", "assembly/panic.ts"];
+const wasmOnly = ["assembly/core/index.ts", "assembly/kernel/index.ts", "assembly/panic.ts"];
 
-test("core.wasm imports nothing and is small", () => {
-  const bytes = readFileSync(corePath);
-  assert.equal(wasm.Module.imports(new wasm.Module(bytes)), []);
-  assert.ok(bytes.length <= coreBytesMax, `${bytes.length} bytes`);
+test("a module imports nothing and is small", () => {
+  for (const { path, bytesMax } of modules) {
+    const bytes = readFileSync(path);
+    assert.equal(wasm.Module.imports(new wasm.Module(bytes)), [], path);
+    assert.ok(bytes.length <= bytesMax, `${path}: ${bytes.length} bytes`);
+  }
 });
 
-test("core.wasm's memory never grows", () => {
-  const [initial, maximum] = memoryLimits(readFileSync(corePath));
-  assert.ok(initial !== undefined && initial > 0);
-  assert.is(maximum, initial);
+test("a module's memory never grows", () => {
+  for (const { path } of modules) {
+    const [initial, maximum] = memoryLimits(readFileSync(path));
+    assert.ok(initial !== undefined && initial > 0);
+    assert.is(maximum, initial, path);
+  }
 });
 
 test("any runtime loads core.wasm in a few lines of plain JavaScript", () => {

@@ -1,0 +1,118 @@
+/**
+ * uevents: what is sent, and to whom. One is broadcast inside the call that causes it, before that
+ * call goes on; a suppressed one takes no SEQNUM. The number of the disk is sampled when the event
+ * is made (kobject_uevent_env, part_uevent, block_uevent).
+ */
+import { Action, Group } from "../abi.ts";
+import { Bytes } from "./bytes.ts";
+import { EventExtra, EventKind, Sender } from "./format.ts";
+import { EventField, Global, Loop, Partition } from "./layout.ts";
+import { Sockets } from "./sockets.ts";
+import { State } from "./state.ts";
+
+export class Events {
+  private readonly state: State;
+  private readonly sockets: Sockets;
+  /** The record under way: sockets copy it. */
+  private readonly draft: Bytes;
+
+  constructor(state: State, sockets: Sockets) {
+    this.state = state;
+    this.sockets = sockets;
+    this.draft = new Bytes(new ArrayBuffer(EventField.Bytes));
+  }
+
+  /** kobject_uevent of a disk; whether it went out. */
+  disk(loop: i32, action: i32, extra: i32): bool {
+    const state = this.state;
+    const at = state.loopAt(loop);
+    if (state.get8(at + Loop.Silent) !== 0) return false;
+    this.begin(EventKind.Block, action, extra, state.get32(at + Loop.Number));
+    this.draft.set32(EventField.Diskseq, state.get32(at + Loop.Diskseq));
+    this.broadcast(Group.Kernel);
+    return true;
+  }
+
+  change(loop: i32): bool {
+    return this.disk(loop, Action.Change, EventExtra.None);
+  }
+
+  /** Of a partition, by its record: the disk's suppression is none of its own. */
+  partition(loop: i32, at: i32, action: i32, extra: i32): void {
+    this.beginPartition(EventKind.Block, loop, at, action, extra);
+    this.broadcast(Group.Kernel);
+  }
+
+  /** Of the backing device info of a disk. */
+  bdi(loop: i32, action: i32): void {
+    const number = this.state.get32(this.state.loopAt(loop) + Loop.Number);
+    this.begin(EventKind.Bdi, action, EventExtra.None, number);
+    this.broadcast(Group.Kernel);
+  }
+
+  /** A write to `uevent` in sysfs; with a UUID where the bytes at `uuid` of a view are one. */
+  synthetic(loop: i32, partition: i32, action: i32, view: DataView | null, uuid: i32): bool {
+    const state = this.state;
+    const at = partition === 0 ? 0 : state.findPartition(loop, partition);
+    assert(at >= 0);
+    if (partition === 0 && state.loop(loop, Loop.Silent) !== 0) return false;
+    const extra = view === null ? EventExtra.Synthetic : EventExtra.SyntheticUuid;
+    if (partition === 0) {
+      this.begin(EventKind.Block, action, extra, state.get32(state.loopAt(loop) + Loop.Number));
+      this.draft.set32(EventField.Diskseq, state.get32(state.loopAt(loop) + Loop.Diskseq));
+    } else {
+      this.beginPartition(EventKind.Block, loop, at, action, extra);
+    }
+    if (view !== null) this.draft.fill(EventField.Uuid, view, uuid, 16);
+    this.broadcast(Group.Kernel);
+    return true;
+  }
+
+  /** udev's message about an event that it has processed: the same, from a worker, to group 2. */
+  forward(socket: i32, place: i32): void {
+    const draft = this.draft;
+    draft.fill(0, this.state.view, this.state.eventAt(socket, place), EventField.Bytes);
+    draft.set8(EventField.Kind, EventKind.Udev);
+    draft.set8(EventField.Sender, Sender.Udev);
+    this.sockets.broadcast(Group.Udev, draft);
+  }
+
+  /** A change or its like that no disk had: well-formed, from a process. */
+  forge(group: i32, sender: i32, action: i32, number: i32, partition: i32, diskseq: i32): void {
+    const draft = this.draft;
+    const kind = group === Group.Udev ? EventKind.Udev : EventKind.Block;
+    this.begin(kind, action, EventExtra.None, number);
+    draft.set8(EventField.Sender, sender);
+    draft.set8(EventField.Partition, partition);
+    draft.set32(EventField.Diskseq, diskseq);
+    this.broadcast(group);
+  }
+
+  private begin(kind: i32, action: i32, extra: i32, number: i32): void {
+    const draft = this.draft;
+    draft.zero(0, EventField.Bytes);
+    draft.set8(EventField.Kind, kind);
+    draft.set8(EventField.Action, action);
+    draft.set8(EventField.Extra, extra);
+    draft.set32(EventField.Number, number);
+  }
+
+  private beginPartition(kind: i32, loop: i32, at: i32, action: i32, extra: i32): void {
+    const state = this.state;
+    const disk = state.loopAt(loop);
+    this.begin(kind, action, extra, state.get32(disk + Loop.Number));
+    const draft = this.draft;
+    draft.set32(EventField.Diskseq, state.get32(disk + Loop.Diskseq));
+    draft.set8(EventField.Partition, state.get8(at + Partition.Number));
+    draft.set8(EventField.Image, state.get8(at + Partition.Image));
+    draft.set8(EventField.Entry, state.get8(at + Partition.Entry));
+    draft.set16(EventField.Minor, state.get16(at + Partition.Minor));
+  }
+
+  private broadcast(group: i32): void {
+    const seqnum = this.state.get32(Global.Seqnum) + 1;
+    this.state.set32(Global.Seqnum, seqnum);
+    this.draft.set32(EventField.Seqnum, seqnum);
+    this.sockets.broadcast(group, this.draft);
+  }
+}

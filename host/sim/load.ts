@@ -1,0 +1,119 @@
+/**
+ * Starts simulated kernels: `loadWasmModel` runs kernel.wasm, `loadJsModel` the same sources
+ * compiled to JavaScript.
+ */
+import { Limit } from "../../assembly/abi.ts";
+import { DiskView } from "../../assembly/kernel/view-words.ts";
+import type { ModelEngine, ModelRegions } from "./engine.ts";
+import { Model, parseVersion } from "./model.ts";
+import type { ModelOptions } from "./model-types.ts";
+
+export const defaultModelOptions: ModelOptions = {
+  version: "6.12.90",
+  loops: 2,
+  partitions: 4,
+  files: 16,
+  tasks: 4,
+  sockets: 2,
+  queue: 16,
+  processes: 4,
+  images: [],
+  maxLoop: 0,
+  maxPart: 0,
+  parsers: true,
+  diskseq: 0,
+  buffersBytes: 0,
+};
+
+/* WebAssembly in the few words that are used here: its types come with no library of Node's. */
+
+interface WasmApi {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: object) => { exports: Record<string, unknown> };
+}
+
+type Start = (
+  version: number,
+  loops: number,
+  partitions: number,
+  files: number,
+  tasks: number,
+  sockets: number,
+  queue: number,
+  images: number,
+  processes: number,
+  maxPart: number,
+  parsers: number,
+  contentBytes: number,
+  buffersBytes: number,
+) => void;
+
+type WasmExports = ModelEngine &
+  Record<
+    | "stateAt"
+    | "stateBytes"
+    | "setupAt"
+    | "setupBytes"
+    | "inboxAt"
+    | "datagramAt"
+    | "viewAt"
+    | "contentAt"
+    | "callAt"
+    | "buffersAt"
+    | "panicNote",
+    () => number
+  > & { start: Start; memory: { buffer: ArrayBuffer } };
+
+function startArguments(options: ModelOptions): Parameters<Start> {
+  const { loops, partitions, files, tasks, sockets, queue, processes } = options;
+  const images = Math.max(1, options.images.length);
+  const version = parseVersion(options.version);
+  const parsers = options.parsers ? 1 : 0;
+  const { maxPart, buffersBytes } = options;
+  const pieces = options.images.flatMap(({ content }) => content ?? []);
+  const contentBytes = pieces.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const sizes = [loops, partitions, files, tasks, sockets, queue, images, processes] as const;
+  return [version, ...sizes, maxPart, parsers, contentBytes, buffersBytes];
+}
+
+/** Runs kernel.wasm. */
+export function loadWasmModel(bytes: Uint8Array, options: Partial<ModelOptions> = {}): Model {
+  const chosen = { ...defaultModelOptions, ...options };
+  const wasm = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly;
+  const kernel = new wasm.Instance(new wasm.Module(bytes), {}).exports as unknown as WasmExports;
+  kernel.start(...startArguments(chosen));
+  const memory = kernel.memory.buffer;
+  const regions: ModelRegions = {
+    state: new Uint8Array(memory, kernel.stateAt(), kernel.stateBytes()),
+    setup: new DataView(memory, kernel.setupAt(), kernel.setupBytes()),
+    inbox: new DataView(memory, kernel.inboxAt(), 256),
+    datagram: new Uint8Array(memory, kernel.datagramAt(), 1024),
+    view: new DataView(memory, kernel.viewAt(), DiskView.Words * 8),
+    content: new Uint8Array(memory, kernel.contentAt()),
+    words: new DataView(memory, kernel.callAt(), Limit.OutboxBytes),
+    buffers: new Uint8Array(memory, kernel.buffersAt(), chosen.buffersBytes),
+  };
+  return new Model(kernel, regions, chosen, () => {
+    const note = new Uint8Array(memory, kernel.panicNote(), 256);
+    return new TextDecoder().decode(note.subarray(0, Math.max(0, note.indexOf(0))));
+  });
+}
+
+/** Runs the JavaScript build of the same sources. */
+export async function loadJsModel(options: Partial<ModelOptions> = {}): Promise<Model> {
+  const chosen = { ...defaultModelOptions, ...options };
+  await import("../portable.ts");
+  const { startKernel } = await import("./model-js.ts");
+  const { engine, kernel, inbox, content, words, buffers } = startKernel(startArguments(chosen));
+  const regions: ModelRegions = {
+    state: new Uint8Array(kernel.state.buffer),
+    setup: kernel.setup.view,
+    inbox,
+    datagram: new Uint8Array(kernel.format.bytes.buffer),
+    view: kernel.views.words,
+    content: new Uint8Array(content.bytes.buffer),
+    words,
+    buffers: new Uint8Array(buffers.buffer),
+  };
+  return new Model(engine, regions, chosen, () => "");
+}
