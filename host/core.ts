@@ -328,7 +328,9 @@ export async function loadJsCore(options: Partial<CoreOptions> = {}): Promise<Co
   const { seed, operations, partitions, watches } = { ...defaultCoreOptions, ...options };
   await import("./portable.ts");
   const { Machine } = await import("../assembly/core/machine.ts");
-  const machine = new Machine(seed, operations, partitions, watches);
+  const { Capacities, SEQNUMS } = await import("../assembly/core/capacities.ts");
+  const capacities = new Capacities(operations, partitions, watches, SEQNUMS);
+  const machine = new Machine(seed, capacities);
   const engine = Object.assign(machine, { stateHash: () => machine.hash() });
   return new Core(
     engine,

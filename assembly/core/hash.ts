@@ -7,7 +7,7 @@
 import { Deadlines } from "./deadlines.ts";
 import { DiskField, WatchField } from "./records.ts";
 import { Registry } from "./registry.ts";
-import { SEEN_BYTES } from "./seen.ts";
+import { Seen } from "./seen.ts";
 import { Entry, Field, Global, State } from "./state.ts";
 
 /** FNV offset basis 0xcbf29ce484222325 and prime 0x100000001b3. */
@@ -37,7 +37,7 @@ export function hashState(state: State, registry: Registry, deadlines: Deadlines
     hash = hashWord(hash, u64(item));
     hash = hashWord(hash, deadlines.time(item));
   }
-  return hashRange(state, hash, state.seenAt, SEEN_BYTES / 8);
+  return hashRange(state, hash, state.seenAt, i32(Seen.bytes(state.seqnums) / 8));
 }
 
 function hashWatches(state: State, hash: u64, registry: Registry, first: i32): u64 {

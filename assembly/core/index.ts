@@ -41,6 +41,7 @@ import {
   Warning,
 } from "../abi.ts";
 import { panicNote } from "../panic.ts";
+import { Capacities, SEQNUMS } from "./capacities.ts";
 import { Machine } from "./machine.ts";
 import { Step } from "./steps.ts";
 
@@ -99,7 +100,7 @@ function running(): Machine {
  */
 export function start(seed: u64, operations: i32, partitions: i32, watches: i32): void {
   assert(root.machine === null);
-  root.machine = new Machine(seed, operations, partitions, watches);
+  root.machine = new Machine(seed, new Capacities(operations, partitions, watches, SEQNUMS));
 }
 
 export function handleCommand(now: u64): i32 {

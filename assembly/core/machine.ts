@@ -27,7 +27,7 @@ import { Order } from "./order.ts";
 import { Outlet } from "./outlet.ts";
 import { isPossible, Port, TICKET_SLOTS } from "./port.ts";
 import { Registry } from "./registry.ts";
-import { SEEN_BYTES, Seen } from "./seen.ts";
+import { Seen } from "./seen.ts";
 import { Field, Global, State } from "./state.ts";
 import { Step } from "./steps.ts";
 import { Timers } from "./timers.ts";
@@ -52,11 +52,11 @@ export class Machine {
   private readonly engine: Engine;
 
   /** `seed` feeds the jitter; capacities are fixed from here on. */
-  constructor(seed: u64, operations: i32, partitions: i32, watches: i32) {
-    const capacities = new Capacities(operations, partitions, watches);
+  constructor(seed: u64, capacities: Capacities) {
+    const watches = capacities.watches;
     capacities.registryBytes = Registry.bytes(capacities.disks, watches);
     capacities.deadlinesBytes = Deadlines.bytes(watches + capacities.disks);
-    capacities.seenBytes = SEEN_BYTES;
+    capacities.seenBytes = Seen.bytes(capacities.seqnums);
     const state = new State(capacities);
     const port = new Port(state);
     const registry = new Registry(state);

@@ -253,6 +253,8 @@ export class State {
   readonly watches: i32;
   /** Disks that can be remembered: one for each watch and operation, and the lookout's. */
   readonly disks: i32;
+  /** How far back SEQNUMs are known. */
+  readonly seqnums: i32;
   /** The operation that is the core's own; also the number of the application's. */
   readonly lookout: i32;
   /** Where the parts behind the operations lie in the state. */
@@ -287,6 +289,7 @@ export class State {
     this.partitions = partitions;
     this.watches = watches;
     this.disks = capacities.disks;
+    this.seqnums = capacities.seqnums;
     this.lookout = operations;
     this.registryAt = registryAt;
     this.deadlinesAt = deadlinesAt;

@@ -101,7 +101,7 @@ const table: readonly Row[] = [
   ["remove the device", "over", "none", ["PLAIN"], "remove", "B", "B"],
   ["remove the device", "over", "none", proven, "remove:2", "L", "L"],
 
-  // An opener between configure and scan (kernel.md 6.1): the partitions flap, all with one number.
+  // An opener between configure and scan: the partitions flap, all with one number.
   ["configure, raced", "free", "full", ["ONE"],
     "change:1 change:1 add1:1 add2:1 add3:1 remove1:1 " +
     "remove2:1 remove3:1 change:1 add1:1 add2:1 add3:1",
