@@ -46,12 +46,12 @@ async function main(words: readonly string[]): Promise<number> {
   try {
     const coverage = words.length === 0 ? join(scratch, "coverage") : undefined;
     mkdirSync(join(scratch, "coverage"));
-    const isE2e = (name: string) => name.startsWith("e2e/");
-    const others = names.filter((name) => !isE2e(name));
-    // Two lanes: what attaches devices goes one by one.
+    // What takes loop devices goes one by one; all else beside it.
+    const takesDevices = (name: string) => /^(e2e\/|unit\/linux-)/.test(name);
+    const others = names.filter((name) => !takesDevices(name));
     const lanes = await Promise.all([
       runAll(others, join(scratch, "others"), coverage),
-      runAll(names.filter(isE2e), join(scratch, "e2e"), undefined),
+      runAll(names.filter(takesDevices), join(scratch, "devices"), undefined),
     ]);
     const results = lanes.flat();
     return await report(results, coverage);
