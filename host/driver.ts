@@ -78,7 +78,8 @@ export class Driver {
   /** Datagrams of each group so far, also those that count for nothing. */
   readonly received: Record<number, number> = { [Group.Kernel]: 0, [Group.Udev]: 0 };
   #receivedNs = 0n;
-  #timer: NodeJS.Timeout | undefined;
+  /** Cancels the timer that is armed. */
+  #timer: (() => void) | undefined;
   #timerAt = 0n;
   #isDraining = false;
   #isScheduled = false;
@@ -144,7 +145,7 @@ export class Driver {
       this.#drain();
     } catch (error) {
       this.#isBroken = true;
-      clearTimeout(this.#timer);
+      this.#timer?.();
       const waiting = this.#waiting.flatMap((queue) => queue.splice(0));
       for (const task of [...this.#tasks.values(), ...waiting]) task.reject(error);
       this.#tasks.clear();
@@ -298,19 +299,23 @@ export class Driver {
   #arm(): void {
     const at = this.#core.pollTimeout();
     if (at === this.#timerAt && this.#timer) return;
-    clearTimeout(this.#timer);
+    this.#timer?.();
     this.#timer = undefined;
     this.#timerAt = at;
     if (at === 0n) return;
-    const milliseconds = Number((at - this.#kernel.now() + 999_999n) / 1_000_000n);
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.#step(() => void this.#core.handleTimeout(this.#kernel.now()));
-      },
-      Math.min(Math.max(milliseconds, 0), 0x7fffffff),
-    );
+    const ring = (): void => {
+      this.#timer = undefined;
+      this.#step(() => void this.#core.handleTimeout(this.#kernel.now()));
+    };
+    this.#timer = this.#kernel.alarm?.(at, ring) ?? setAlarm(at - this.#kernel.now(), ring);
   }
+}
+
+/** A timer of Node's; what it returns cancels it. */
+export function setAlarm(delayNs: bigint, ring: () => void): () => void {
+  const milliseconds = Number((delayNs + 999_999n) / 1_000_000n);
+  const timer = setTimeout(ring, Math.min(Math.max(milliseconds, 0), 0x7fffffff));
+  return () => clearTimeout(timer);
 }
 
 /** What a callback of the application throws is its own uncaught error, not the driver's end. */

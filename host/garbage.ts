@@ -4,7 +4,6 @@
  * deleted. Each thing is done for itself, under the proof of its own instance. Knows no command of
  * people.
  */
-import { stat } from "node:fs/promises";
 import { change } from "./change.ts";
 import { Command } from "./core.ts";
 import { readBackingPath } from "./describe.ts";
@@ -99,7 +98,8 @@ async function lookBound(
   if (!status?.reference.startsWith(ours)) return undefined;
   const image = path.slice(0, -deleted.length);
   // A file may be called so, or be back; what is there after a rename is another one.
-  if ((await isFile(path, status)) || (await isFile(image, status))) return undefined;
+  if ((await isFile(session, path, status)) || (await isFile(session, image, status)))
+    return undefined;
   const { device: backingDevice, inode: backingInode, reference } = status;
   const holders = await session.kernel.findHolders(`loop${target.number}`);
   return {
@@ -113,11 +113,12 @@ async function lookBound(
 }
 
 async function isFile(
+  session: Session,
   path: string,
   { device, inode }: { readonly device: bigint; readonly inode: bigint },
 ): Promise<boolean> {
-  const stats = await stat(path, { bigint: true }).catch(() => undefined);
-  return stats !== undefined && stats.dev === device && stats.ino === inode;
+  const facts = await session.kernel.findFile(path);
+  return facts !== undefined && facts.device === device && facts.inode === inode;
 }
 
 async function remove({ garbage, remove }: Find): Promise<Garbage> {

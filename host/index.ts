@@ -6,12 +6,7 @@
  * console.log(attachment.device, attachment.diskseq, attachment.partitions);
  * ```
  */
-import {
-  type BlockDevice,
-  diskseqOf as diskseq,
-  type OpenBlockOptions,
-  openBlock as open,
-} from "./block.ts";
+import type { BlockDevice, OpenBlockOptions } from "./block.ts";
 import { LoopError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
 import { Session } from "./session.ts";
@@ -101,7 +96,7 @@ export async function waitFor(target: WaitTarget, options: WaitOptions = {}): Pr
 
 /** The diskseq of a block device's node, link or open descriptor; null before Linux 5.15. */
 export async function diskseqOf(device: string | number): Promise<bigint | null> {
-  return diskseq(await defaultSession(), device);
+  return (await defaultSession()).diskseqOf(device);
 }
 
 /**
@@ -114,7 +109,7 @@ export async function openBlock(
   path: string,
   options: OpenBlockOptions = {},
 ): Promise<BlockDevice> {
-  return open(await defaultSession(), path, options);
+  return (await defaultSession()).openBlock(path, options);
 }
 
 /**

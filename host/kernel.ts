@@ -27,6 +27,14 @@ export interface KernelCall {
   readonly path: string | undefined;
 }
 
+/** What a path leads to, as stat has it; device numbers as the kernel encodes them. */
+export interface FileFacts {
+  readonly isBlockDevice: boolean;
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly rdev: bigint;
+}
+
 /** Somebody who keeps a device from going away. */
 export interface Holder {
   readonly kind: "mount" | "descriptor" | "device" | "swap" | "lock";
@@ -60,6 +68,8 @@ export interface Kernel {
   readonly name: string;
   /** Monotonic nanoseconds. */
   now(): bigint;
+  /** Calls back once at a time of `now`; what it returns cancels that. Default: a timer of Node. */
+  alarm?(at: bigint, ring: () => void): () => void;
   /**
    * Performs one call. The result is `>= 0` or `-errno`; a number where the call was made on the
    * spot, a promise (which never rejects) where it was handed to another thread. The bytes stay the
@@ -88,6 +98,8 @@ export interface Kernel {
   findDisk(diskseq: bigint): string | undefined;
   /** The disk that a devnum belongs to, and the partition's number, 0 for the disk itself. */
   diskOf(major: number, minor: number): { disk: string; partition: number } | undefined;
+  /** What a path leads to, links followed; `undefined` where nothing is or it cannot be reached. */
+  findFile(path: string): Promise<FileFacts | undefined>;
   /** Who holds a disk or one of its partitions; a descriptor of this process can be left out. */
   findHolders(disk: string, exceptDescriptor?: number): Promise<Holder[]>;
   /** Who has a flock on the node of a disk (/proc/locks); this process left out. */

@@ -5,6 +5,7 @@
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AttachmentHandle } from "./attachment.ts";
+import { type BlockDevice, diskseqOf, type OpenBlockOptions, openBlock } from "./block.ts";
 import { rescan, resize } from "./change.ts";
 import {
   Command,
@@ -228,6 +229,16 @@ export class Session {
   /** See `waitFor` of the package. */
   async waitFor(target: WaitTarget, options: WaitOptions = {}): Promise<Waited> {
     return waitForTarget(this, target, options);
+  }
+
+  /** See `diskseqOf` of the package. */
+  async diskseqOf(device: string | number): Promise<bigint | null> {
+    return diskseqOf(this, device);
+  }
+
+  /** See `openBlock` of the package. */
+  async openBlock(path: string, options: OpenBlockOptions = {}): Promise<BlockDevice> {
+    return openBlock(this, path, options);
   }
 
   /** See `list` of the package. */

@@ -1,7 +1,8 @@
 /** What `detach` and its like are given, turned into an instance. Opens and touches nothing. */
-import { realpath, stat } from "node:fs/promises";
 import type { CoreCommand } from "./core.ts";
 import { LoopError } from "./errors.ts";
+import type { FileFacts } from "./kernel.ts";
+import { devnumOf } from "./names.ts";
 import type { Session } from "./session.ts";
 import type { LoopDevice } from "./types.ts";
 
@@ -45,17 +46,17 @@ export async function resolveTarget(session: Session, target: DetachTarget): Pro
 async function resolveText(session: Session, text: string): Promise<Target> {
   const match = /^diskseq:(.*)$/.exec(text);
   if (match) return byDiskseq(session, text, match[1] ?? "");
-  const stats = await stat(text).catch(() => undefined);
-  if (stats?.isBlockDevice()) {
-    const target = byDevnum(session, text, stats.rdev);
+  const facts = await session.kernel.findFile(text);
+  if (facts?.isBlockDevice) {
+    const target = byDevnum(session, text, devnumOf(facts.rdev));
     if (target) return target;
   }
-  const target = await byBacking(session, text, stats !== undefined);
+  const target = await byBacking(session, text, facts);
   if (target) return target;
-  if (stats?.isBlockDevice()) {
+  if (facts?.isBlockDevice) {
     throw new LoopError("ERR_LOOP_ARGUMENT", `${text}: not a loop device`, { device: text });
   }
-  const what = stats ? "no loop device shows this image" : "no such device or image";
+  const what = facts ? "no loop device shows this image" : "no such device or image";
   throw new LoopError("ERR_LOOP_NOT_ATTACHED", `${text}: ${what}`);
 }
 
@@ -76,9 +77,8 @@ export function parseDiskseq(text: string, digits: string): bigint {
 }
 
 /** A disk or a partition, by its device number; the diskseq of the moment goes with it. */
-function byDevnum(session: Session, text: string, rdev: number): Target | undefined {
+function byDevnum(session: Session, text: string, devnum: string): Target | undefined {
   const { kernel } = session;
-  const devnum = `${encodedMajor(rdev)}:${encodedMinor(rdev)}`;
   for (const disk of kernel.listNames()) {
     const match = /^loop(\d+)$/.exec(disk);
     if (!match) continue;
@@ -107,17 +107,14 @@ function partitionAttributes(names: readonly string[], disk: string): string[] {
 async function byBacking(
   session: Session,
   text: string,
-  exists: boolean,
+  facts: FileFacts | undefined,
 ): Promise<Target | undefined> {
-  const stats = exists ? await stat(text) : undefined;
-  const path = exists ? await realpath(text) : text;
   let last: LoopDevice | undefined;
   for (const device of await session.list()) {
     const { backing } = device;
-    const isSame = stats
-      ? backing.ino === stats.ino &&
-        backing.dev === `${encodedMajor(stats.dev)}:${encodedMinor(stats.dev)}`
-      : backing.path === path || backing.path === `${path} (deleted)`;
+    const isSame = facts
+      ? backing.ino === Number(facts.inode) && backing.dev === devnumOf(facts.device)
+      : backing.path === text || backing.path === `${text} (deleted)`;
     if (isSame && (last?.diskseq ?? 0n) <= (device.diskseq ?? 0n)) last = device;
   }
   return last && targetOf(text, last);
@@ -126,14 +123,4 @@ async function byBacking(
 function targetOf(subject: string, device: LoopDevice): Target {
   const number = Number(/(\d+)$/.exec(device.device)?.[1]);
   return { subject, number, diskseq: device.diskseq ?? undefined };
-}
-
-/** The major of a dev_t, as Node has them: a number. */
-export function encodedMajor(device: number): number {
-  return Number((BigInt(device) >> 8n) & 0xfffn);
-}
-
-/** The minor of a dev_t. */
-export function encodedMinor(device: number): number {
-  return Number((BigInt(device) & 0xffn) | ((BigInt(device) >> 12n) & 0xffffff00n));
 }

@@ -2,7 +2,6 @@
  * Waits: what the application names turned into a disk, an instance and partitions that the core
  * waits for, and what came of it told. Decides nothing about events; reads names and tables.
  */
-import { stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   Command,
@@ -19,12 +18,12 @@ import { LoopError } from "./errors.ts";
 import { failureError } from "./failures.ts";
 import { readTable } from "./list.ts";
 import type { MonitorRequest } from "./monitor.ts";
-import { deviceOf, partitionName } from "./names.ts";
+import { deviceOf, devnumOf, partitionName } from "./names.ts";
 import { waitTimeoutMs } from "./options.ts";
 import { partitionsOf } from "./partitions.ts";
 import type { Session } from "./session.ts";
 import type { MonitorOptions, Waited, WaitOptions, WaitTarget } from "./stream-types.ts";
-import { encodedMajor, encodedMinor, parseDiskseq } from "./target.ts";
+import { parseDiskseq } from "./target.ts";
 
 /** A disk by its kernel name, and of it a partition (0: the disk itself). */
 export interface Place {
@@ -133,11 +132,12 @@ export async function findPlace(session: Session, device: string): Promise<Place
   if (device === "" || device.includes("\0")) {
     throw new LoopError("ERR_LOOP_ARGUMENT", "the device's name is empty or holds a NUL");
   }
-  const stats = await stat(path).catch(() => undefined);
-  if (stats?.isBlockDevice()) {
-    const place = session.kernel.diskOf(encodedMajor(stats.rdev), encodedMinor(stats.rdev));
+  const facts = await session.kernel.findFile(path);
+  if (facts?.isBlockDevice) {
+    const [major = 0, minor = 0] = devnumOf(facts.rdev).split(":").map(Number);
+    const place = session.kernel.diskOf(major, minor);
     if (place) return place;
-  } else if (stats) {
+  } else if (facts) {
     throw new LoopError("ERR_LOOP_ARGUMENT", `${device}: not a block device`);
   }
   if (!path.startsWith("/dev/")) {

@@ -191,17 +191,22 @@ export class Scan {
     return pack(image, 1);
   }
 
-  /** The image whose first byte is the first of the disk, -1: none is. */
+  /** The image whose table begins at the first byte of the disk, -1: none does. */
   private tableOf(loop: i32): i32 {
     const state = this.state;
     let disk = loop;
+    let offset = u64(0);
     // Loop devices on loop devices, as many as there are.
     for (let depth = 0; depth < state.capacity.loops; depth++) {
       const at = state.loopAt(disk);
       const backing = state.get8(at + Loop.Backing);
-      if (backing === 0 || state.get64(at + Loop.Offset) !== u64(0)) return -1;
+      if (backing === 0) return -1;
+      offset = u64(offset + state.get64(at + Loop.Offset));
       const file = state.fileAt(backing - 1);
-      if (state.get8(file + File.Kind) === FileKind.Image) return state.get8(file + File.Image);
+      if (state.get8(file + File.Kind) === FileKind.Image) {
+        const image = state.get8(file + File.Image);
+        return this.setup.get64(image, ImageFact.TableAt) === offset ? image : -1;
+      }
       if (state.get8(file + File.Kind) !== FileKind.Disk) return -1;
       disk = state.get8(file + File.Loop);
     }

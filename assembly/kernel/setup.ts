@@ -18,12 +18,13 @@ export enum ImageFact {
   SectorSize = 16,
   Entries = 20,
   /** 64-bit: st_dev as the kernel encodes it, st_ino, st_rdev; sectors of 512 bytes that a GPT
-   *  needs to be believed. */
+   *  needs to be believed; the byte of the image that the table counts from. */
   Device = 24,
   Inode = 32,
   Rdev = 40,
   SectorsMin = 48,
-  Bytes = 56,
+  TableAt = 56,
+  Bytes = 64,
 }
 
 export enum ImageKind {

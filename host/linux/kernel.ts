@@ -7,10 +7,11 @@
  * is repeated, no errno is explained.
  */
 import { fstatSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { release } from "node:os";
 import { Call, Group, Place, StatWord } from "../../assembly/abi.ts";
 import { Errno, Ioctl, OpenFlag } from "../../assembly/wire/linux.ts";
-import type { Holder, Kernel, KernelCall, Stream } from "../kernel.ts";
+import type { FileFacts, Holder, Kernel, KernelCall, Stream } from "../kernel.ts";
 import { addressOf, close, flock, ioctlBuffer, ioctlValue, openat } from "./libc.ts";
 import { doUeventsCome } from "./namespace.ts";
 import { UeventSocket } from "./netlink.ts";
@@ -222,6 +223,13 @@ export class LinuxKernel implements Kernel {
 
   diskOf(major: number, minor: number): { disk: string; partition: number } | undefined {
     return diskOfDevnum(major, minor);
+  }
+
+  async findFile(path: string): Promise<FileFacts | undefined> {
+    const stats = await stat(path, { bigint: true }).catch(() => undefined);
+    if (stats === undefined) return undefined;
+    const { dev: device, ino: inode, rdev } = stats;
+    return { isBlockDevice: stats.isBlockDevice(), device, inode, rdev };
   }
 
   /** What `Call.FindHolders` just counted, else a new scan; nothing where none can be made. */

@@ -25,6 +25,7 @@ export function describeImage(
   put64(ImageFact.Inode, image.inode ?? BigInt(index + 1));
   put64(ImageFact.Rdev, image.rdev ?? 0n);
   put64(ImageFact.SectorsMin, image.sectorsMin ?? 0n);
+  put64(ImageFact.TableAt, image.tableAt ?? 0n);
   for (const [place, entry] of entries.entries()) {
     const from = at + ImageFact.Bytes + place * EntryFact.Bytes;
     setup.setInt32(from + EntryFact.Number, entry.number, true);

@@ -66,7 +66,7 @@ type WasmExports = ModelEngine &
 
 function startArguments(options: ModelOptions): Parameters<Start> {
   const { loops, partitions, files, tasks, sockets, queue, processes } = options;
-  const images = Math.max(1, options.images.length);
+  const images = Math.max(1, options.images.length, options.imagesMax ?? 0);
   const version = parseVersion(options.version);
   const parsers = options.parsers ? 1 : 0;
   const { maxPart, buffersBytes } = options;
@@ -76,11 +76,16 @@ function startArguments(options: ModelOptions): Parameters<Start> {
   return [version, ...sizes, maxPart, parsers, contentBytes, buffersBytes];
 }
 
+/** Compiled once, since many are started. */
+const compiled = new WeakMap<Uint8Array, object>();
+
 /** Runs kernel.wasm. */
 export function loadWasmModel(bytes: Uint8Array, options: Partial<ModelOptions> = {}): Model {
   const chosen = { ...defaultModelOptions, ...options };
   const wasm = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly;
-  const kernel = new wasm.Instance(new wasm.Module(bytes), {}).exports as unknown as WasmExports;
+  const module = compiled.get(bytes) ?? new wasm.Module(bytes);
+  compiled.set(bytes, module);
+  const kernel = new wasm.Instance(module, {}).exports as unknown as WasmExports;
   kernel.start(...startArguments(chosen));
   const memory = kernel.memory.buffer;
   const regions: ModelRegions = {

@@ -27,6 +27,8 @@ export interface ModelImage {
   readonly entries?: readonly ModelEntry[];
   /** sectors of 512 bytes that a GPT needs: its last usable one, and itself */
   readonly sectorsMin?: bigint;
+  /** where the table's first sector lies in the image, bytes; default 0 */
+  readonly tableAt?: bigint;
   readonly device?: bigint;
   readonly inode?: bigint;
   readonly rdev?: bigint;
@@ -46,6 +48,8 @@ export interface ModelOptions {
   readonly queue: number;
   readonly processes: number;
   readonly images: readonly ModelImage[];
+  /** room for images that are told later; default: only those above */
+  readonly imagesMax?: number;
   /** module parameters */
   readonly maxLoop: number;
   readonly maxPart: number;
@@ -74,6 +78,7 @@ export interface ModelDisk {
   readonly diskseq: bigint;
   /** 512-byte sectors */
   readonly size: bigint;
+  readonly minor: number;
   readonly isReadOnly: boolean;
   readonly offset: bigint;
   readonly sizeLimit: bigint;

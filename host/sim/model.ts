@@ -13,6 +13,7 @@ import type {
   Forged,
   ModelCall,
   ModelDisk,
+  ModelImage,
   ModelOptions,
   ModelPartition,
   Received,
@@ -26,6 +27,7 @@ export class Model {
   readonly #engine: ModelEngine;
   readonly #regions: ModelRegions;
   readonly #panicNote: () => string;
+  readonly #options: ModelOptions;
 
   constructor(
     engine: ModelEngine,
@@ -37,15 +39,21 @@ export class Model {
     this.#engine = engine;
     this.#regions = regions;
     this.#panicNote = panicNote;
+    this.#options = options;
     for (const [index, image] of options.images.entries()) {
-      describeImage(regions.setup, index, image, options);
       for (const { offset, bytes } of image.content ?? []) {
         const at = this.#enter(() => engine.addContent(index, offset, bytes.length));
         regions.content.set(bytes, at);
       }
-      this.truncate(index, BigInt(image.bytes));
+      this.setImage(index, image);
     }
     this.#enter(() => engine.boot(options.maxLoop, options.diskseq));
+  }
+
+  /** Tells what an image is, at start or when it has become another one. */
+  setImage(index: number, image: ModelImage): void {
+    describeImage(this.#regions.setup, index, image, this.#options);
+    this.truncate(index, BigInt(image.bytes));
   }
 
   /** All that the kernel remembers. */
@@ -154,6 +162,7 @@ export class Model {
       isBound: word(DiskView.Bound) !== 0n,
       diskseq: word(DiskView.Diskseq),
       size: word(DiskView.Size),
+      minor: Number(word(DiskView.Minor)),
       isReadOnly: word(DiskView.Ro) !== 0n,
       offset: word(DiskView.Offset),
       sizeLimit: word(DiskView.SizeLimit),

@@ -33,6 +33,8 @@ export interface Difference {
 
 export interface Validation {
   readonly version: string;
+  /** the udevd that ran at the recording, whose own calls are in no trace */
+  readonly udev: string | null;
   readonly scenarios: number;
   readonly calls: number;
   readonly events: number;
@@ -104,7 +106,8 @@ class Validator {
         model: JSON.stringify(error.model),
       };
     }
-    return { version: this.#model.version, ...this.#counts, difference };
+    const { udev } = this.#trace.header;
+    return { version: this.#model.version, udev, ...this.#counts, difference };
   }
 
   /** Takes a record and those that belong to it; how many. */

@@ -3,7 +3,7 @@
  */
 import { Call } from "../../assembly/abi.ts";
 import { Ioctl } from "../../assembly/wire/linux.ts";
-import type { Holder, Kernel, KernelCall, Stream } from "../../host/kernel.ts";
+import type { FileFacts, Holder, Kernel, KernelCall, Stream } from "../../host/kernel.ts";
 
 /** Passes everything on; what differs is overridden. */
 export class KernelDecorator implements Kernel {
@@ -47,6 +47,10 @@ export class KernelDecorator implements Kernel {
 
   diskOf(major: number, minor: number): { disk: string; partition: number } | undefined {
     return this.inner.diskOf(major, minor);
+  }
+
+  findFile(path: string): Promise<FileFacts | undefined> {
+    return this.inner.findFile(path);
   }
 
   findHolders(disk: string, exceptDescriptor?: number): Promise<Holder[]> {

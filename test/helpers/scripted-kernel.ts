@@ -130,6 +130,7 @@ export class ScriptedKernel implements Kernel, Quirks {
   readonly receiveBufferBytes = (): undefined => undefined;
   readonly findDisk = (): undefined => undefined;
   readonly diskOf = (): undefined => undefined;
+  readonly findFile = async (): Promise<undefined> => undefined;
   readonly findHolders = async (): Promise<never[]> => [];
   readonly findLockers = async (): Promise<never[]> => [];
   readonly close = async (): Promise<void> => {};
