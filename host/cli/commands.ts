@@ -11,6 +11,7 @@ import { monitorCommand } from "./commands/monitor.ts";
 import { rescanCommand } from "./commands/rescan.ts";
 import { resizeCommand } from "./commands/resize.ts";
 import { runCommand } from "./commands/run.ts";
+import { simCommand } from "./commands/sim.ts";
 import { waitCommand } from "./commands/wait.ts";
 import type { Command } from "./table.ts";
 
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   resizeCommand,
   gcCommand,
   doctorCommand,
+  simCommand,
   demoCommand,
   completionCommand,
   helpCommand,

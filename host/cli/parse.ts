@@ -23,8 +23,10 @@ import {
   parseDevice,
   parseDiskseq,
   parseDuration,
+  parseKernel,
   parsePartitions,
   parseSize,
+  parseVersion,
 } from "./values.ts";
 
 export type Parsed =
@@ -40,6 +42,9 @@ const readers: { readonly [K in OptionKind]?: (text: string) => Value } = {
   device: parseDevice,
   count: parseCount,
   diskseq: parseDiskseq,
+  kernel: parseKernel,
+  kernelGroup: parseKernel,
+  version: parseVersion,
   partitions: parsePartitions,
 };
 
@@ -78,7 +83,7 @@ export function parse(command: Command, words: readonly string[]): Parsed {
           `unknown option '${escapeText(token.rawName)}'${didYouMeanOption(token.name, byName)}`,
         );
       }
-      refuseStrayList(option, token, words[token.index + 1]);
+      refuseStrayValue(option, token, words[token.index + 1]);
       given.set(token.name, readValue(option, token));
     } else if (token.kind === "positional" && !isRest(command, token.index, terminator)) {
       operands.push(token.value);
@@ -150,10 +155,11 @@ function readValue(option: Option, token: OptionToken): Value {
   }
 }
 
-/** `--partitions 1,2` would else be a disk called `1,2`, for which a wait has no end. */
-function refuseStrayList(option: Option, token: OptionToken, next: string | undefined): void {
+/** `--partitions 1,2` would else be a disk called `1,2`, for which a wait has no end. So would
+ * `--kernel sim:6.1.192` be where that is an operand. */
+function refuseStrayValue(option: Option, token: OptionToken, next: string | undefined): void {
   const isBare = valueRule(option) === "joined" && token.value === undefined;
-  if (isBare && next !== undefined && /^[\d,]+$/.test(next)) {
+  if (isBare && next !== undefined && /^([\d,]+$|sim:)/.test(next)) {
     const { rawName } = token;
     throw refusal(`option '${rawName}' takes its value after '=': '${rawName}=${next}'`);
   }

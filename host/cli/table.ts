@@ -35,6 +35,11 @@ export interface KindValues {
   device: number;
   count: number;
   diskseq: bigint;
+  /** The version of a simulated kernel; with `sim:` before it, and with or without. */
+  kernel: string;
+  version: string;
+  /** Given without a version: true. */
+  kernelGroup: true | string;
   /** Given without a list: true. */
   partitions: true | readonly number[];
 }
@@ -154,7 +159,8 @@ export const commonOptions = {
 
 /** Whether an option takes a value: in the same word or the next, or only in the same (`=`). */
 export function valueRule({ kind }: Option): "none" | "required" | "joined" {
-  return kind === "flag" ? "none" : kind === "partitions" ? "joined" : "required";
+  if (kind === "flag") return "none";
+  return kind === "partitions" || kind === "kernelGroup" ? "joined" : "required";
 }
 
 /** Checks an entry and forgets the types of its own options. */

@@ -4,6 +4,7 @@
  * Refuses with `ERR_LOOP_ARGUMENT`; the message quotes the offending text and says what is allowed.
  * Knows nothing of the option that the text was given to.
  */
+import { isKnownVersion, packVersion } from "../../assembly/kernel/eras.ts";
 import { LoopError } from "../errors.ts";
 import { escapeText } from "./format.ts";
 
@@ -105,4 +106,20 @@ export function parsePartitions(text: string): number[] {
 
 function refusal(text: string, rule: string): LoopError {
   return new LoopError("ERR_LOOP_ARGUMENT", `'${escapeText(text)}': ${rule}`);
+}
+
+/** `sim:6.1.192` as the version of a simulated kernel. */
+export function parseKernel(text: string): string {
+  if (text.startsWith("sim:")) return parseVersion(text);
+  throw refusal(text, "must be sim: and a version of Linux, e.g. sim:6.1.192");
+}
+
+/** A version of Linux that the simulated kernel knows; `sim:` may stand before it. */
+export function parseVersion(text: string): string {
+  const match = /^(?:sim:)?((\d{1,3})\.(\d{1,3})\.(\d{1,3}))$/.exec(text);
+  const [, version = "", major, minor, patch] = match ?? [];
+  if (match && isKnownVersion(packVersion(Number(major), Number(minor), Number(patch)))) {
+    return version;
+  }
+  throw refusal(text, "no version of Linux that the simulation knows, e.g. 6.1.192");
 }

@@ -52,8 +52,8 @@ test("help tells an optional value from a required one", () => {
   const wait = commands.find(({ name }) => name === "wait");
   assert.ok(wait !== undefined);
   const text = commandHelp(wait, plain);
-  assert.match(text, /^ {6}--partitions\[=LIST\] {2}wait/m);
-  assert.match(text, /^ {6}--timeout DURATION {3}give/m);
+  assert.match(text, /^ {6}--partitions\[=LIST\] {3}wait/m);
+  assert.match(text, /^ {6}--timeout DURATION {4}give/m);
   const { options } = describeCommand(wait) as { options: Record<string, unknown>[] };
   const shapes = options.map(({ name, value, valueRequired }) => [name, value, valueRequired]);
   assert.equal(shapes.slice(0, 4), [

@@ -280,7 +280,8 @@ test("bad words are refused", async () => {
     ["--diskseq -1", "'--diskseq': '-1'"],
     ["--diskseq 18446744073709551616", "'--diskseq'"],
     ["--disk", "'--disk' needs a value: DISK"],
-    ["--kernel=1", "'--kernel' takes no value"],
+    ["--kernel=1", "'--kernel': '1': must be sim: and a version of Linux"],
+    ["--kernel sim:6.1.192", "'--kernel' takes its value after '='"],
     ["--propertis", "did you mean '--properties'"],
   ];
   for (const [words, part] of cases) {

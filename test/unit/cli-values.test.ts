@@ -6,8 +6,10 @@ import {
   parseDevice,
   parseDiskseq,
   parseDuration,
+  parseKernel,
   parsePartitions,
   parseSize,
+  parseVersion,
 } from "../../host/cli/values.ts";
 import { exitCodeOf, LoopError } from "../../host/errors.ts";
 
@@ -124,6 +126,25 @@ test("partitions are numbers from 1 to 255, in order, each once", () => {
   for (const text of ["", "0", "256", "1000", "x", "1,", "1, 2", "-1", "1;2", "9".repeat(5000)]) {
     refuses(() => parsePartitions(text), text);
   }
+});
+
+test("a simulated kernel is sim: and a version that the simulation knows", () => {
+  assert.is(parseKernel("sim:6.1.192"), "6.1.192");
+  assert.is(parseVersion("sim:5.4.0"), "5.4.0");
+  assert.is(parseVersion("7.2.13"), "7.2.13");
+  const bad = [
+    "",
+    "6.1.192",
+    "sim",
+    "sim:",
+    "sim:6.1",
+    "sim:3.2.1",
+    "sim:6.1.192-rc1",
+    "sim:6.1.1000",
+  ];
+  for (const text of bad) refuses(() => parseKernel(text), text);
+  for (const text of ["", "6", "5.3.99", "8.0.0", "6.1.1.1"])
+    refuses(() => parseVersion(text), text);
 });
 
 test.run();

@@ -1,6 +1,7 @@
 /**
  * `diskseq attach`: binds an image and leaves it bound. Prints the device, then its partitions.
  */
+import { openApi } from "../api.ts";
 import { attachOptions, toAttachOptions } from "../attach-options.ts";
 import { partitionLines } from "../describe.ts";
 import { escapeText, jsonLine } from "../format.ts";
@@ -27,7 +28,7 @@ export const attachCommand = defineCommand({
     ["diskseq attach disk.img --offset 1M --partscan none", "a file system 1 MiB into the image"],
   ],
   async run({ options, operands: [image = ""], json }, context) {
-    const api = await context.loadApi();
+    const api = await openApi(context, options.kernel);
     const device = await interruptible("attach", context, async (signal, commit) => {
       const attachment = await api.attach(image, {
         ...toAttachOptions(options),

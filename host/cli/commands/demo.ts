@@ -2,14 +2,18 @@
  * `diskseq demo`: the first thing a newcomer sees. Makes an image, attaches it, shows what happened
  * call by call, detaches it. Leaves nothing behind, also on Ctrl-C.
  */
+import { LoopError } from "../../errors.ts";
+import type { Story } from "../../sim/story.ts";
 import type { Detached, LoopDevice, LoopDeviceJson, StepReport } from "../../types.ts";
+import { kernelOption, openApi } from "../api.ts";
 import { partitionColumns, partitionRow } from "../describe.ts";
 import { alignColumns, escapeText, humanMs, humanSize, jsonLine, titles, wrap } from "../format.ts";
 import { efiSystem, linuxFilesystem, mebibyte, smallImageBytes, withImage } from "../image.ts";
 import { interruptible } from "../interrupt.ts";
-import { warner } from "../report.ts";
+import { errorLines, warner } from "../report.ts";
 import { stepLines } from "../steps.ts";
-import { type Context, defineCommand, type Output } from "../table.ts";
+import { storyLines } from "../story.ts";
+import { type Api, type Context, defineCommand, type Output } from "../table.ts";
 
 const partitions = [
   { name: "boot", type: efiSystem, start: mebibyte, size: mebibyte },
@@ -18,6 +22,8 @@ const partitions = [
 ];
 /** Lines for steps, so that the whole fits on a page. */
 const stepsMax = 32;
+/** The version that is simulated where the real kernel cannot be used: one with the race. */
+const instead = "6.12.90";
 
 export const demoCommand = defineCommand({
   name: "demo",
@@ -26,37 +32,90 @@ export const demoCommand = defineCommand({
   description: [
     "Makes an 8 MiB image with three partitions in the directory for temporary files, attaches " +
       "it, shows the device, its partitions and every call that led there, and detaches it again.",
+    "On a simulated kernel, which is used too where the real one cannot be, it also shows what " +
+      "that version tells of an attach, and what an opener that comes in between does to it.",
   ],
-  options: {},
-  examples: [["sudo diskseq demo", "see what diskseq does"]],
-  async run({ json }, context) {
-    const api = await context.loadApi();
+  options: kernelOption,
+  examples: [
+    ["sudo diskseq demo", "see what diskseq does"],
+    ["diskseq demo --kernel sim:6.1.192", "how an attach goes on that version of Linux"],
+  ],
+  async run({ json, options: { kernel } }, context) {
     await interruptible("demo", context, (signal) =>
       withImage("demo.img", partitions, async (path) => {
-        const steps: StepReport[] = [];
-        const attachment = await api.attach(path, {
-          signal,
-          onWarning: warner(context),
-          onStep: (step) => steps.push(step),
-        });
-        const device = attachment.toJSON();
-        const attachSteps = [...steps];
-        if (!json) {
-          context.stdout.write(introduction(path, attachment, attachSteps, context));
+        const version = kernel ?? (await attempt(path, json, signal, context));
+        if (version !== undefined) {
+          await show(await openApi(context, version), version, path, json, signal, context);
         }
-        const started = performance.now();
-        const detached = await attachment.detach();
-        const tookMs = performance.now() - started;
-        context.stdout.write(
-          json
-            ? jsonLine(resultOf(path, device, attachSteps, detached))
-            : farewell(detached, tookMs, context),
-        );
       }),
     );
     return 0;
   },
 });
+
+/** Which version to simulate, where the real kernel cannot be used. */
+async function attempt(
+  path: string,
+  json: boolean,
+  signal: AbortSignal,
+  context: Context,
+): Promise<string | undefined> {
+  try {
+    await show(await openApi(context, undefined), undefined, path, json, signal, context);
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isUnusable(error)) {
+      throw error;
+    }
+    context.stderr.write(`${errorLines("demo", error, context).join("\n")}\n`);
+    return instead;
+  }
+}
+
+/** No permission, no loop-control, not Linux, or no library for system calls. */
+function isUnusable(error: unknown): boolean {
+  return error instanceof LoopError
+    ? error.code === "ERR_LOOP_ENVIRONMENT"
+    : /MODULE_NOT_FOUND|ERR_DLOPEN/.test(String((error as NodeJS.ErrnoException).code));
+}
+
+async function show(
+  api: Api,
+  version: string | undefined,
+  path: string,
+  json: boolean,
+  signal: AbortSignal,
+  context: Context,
+): Promise<void> {
+  const steps: StepReport[] = [];
+  const attachment = await api.attach(path, {
+    signal,
+    onWarning: warner(context),
+    onStep: (step) => steps.push(step),
+  });
+  const device = attachment.toJSON();
+  const attachSteps = [...steps];
+  const story = version === undefined ? undefined : await toldBy(version);
+  if (!json) {
+    const lines = story === undefined ? [] : storyLines(story, head(context.stdout));
+    const text = introduction(path, attachment, attachSteps, context);
+    context.stdout.write(text + lines.map((line) => `${line}\n`).join(""));
+  }
+  const started = performance.now();
+  const detached = await attachment.detach();
+  const tookMs = performance.now() - started;
+  context.stdout.write(
+    json
+      ? jsonLine({ ...resultOf(path, device, attachSteps, detached), ...(story && { story }) })
+      : farewell(detached, tookMs, context),
+  );
+}
+
+async function toldBy(version: string): Promise<Story> {
+  const { tellStory } = await import("../../sim/index.ts");
+  return tellStory(version);
+}
 
 function resultOf(
   path: string,
@@ -75,7 +134,7 @@ function introduction(
   { stdout }: Context,
 ): string {
   const name = escapeText(device.device);
-  const [head = "", ...rows] = alignColumns(partitionColumns, [
+  const [titleRow = "", ...rows] = alignColumns(partitionColumns, [
     titles(partitionColumns),
     ...device.partitions.map(partitionRow),
   ]);
@@ -86,7 +145,7 @@ function introduction(
     `${heading("attach", stdout)}${stdout.paint("green", name)}   ${diskseqText(device)}`,
     ...note(diskseqNote(device), stdout),
     "",
-    `${blank}${stdout.paint("dim", head)}`,
+    `${blank}${stdout.paint("dim", titleRow)}`,
     ...rows.map((row) => blank + row),
     "",
     ...note(partitionNote(device), stdout),
@@ -140,6 +199,10 @@ const blank = " ".repeat(8);
 
 function heading(text: string, stdout: Output): string {
   return stdout.paint("bold", text.padEnd(blank.length));
+}
+
+function head(stdout: Output): (text: string) => string {
+  return (text) => heading(text, stdout);
 }
 
 function note(text: string, stdout: Output): string[] {

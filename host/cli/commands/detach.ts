@@ -3,6 +3,7 @@
  */
 import { holderList } from "../../failures.ts";
 import type { Detached } from "../../types.ts";
+import { openApi } from "../api.ts";
 import { defineCommand } from "../table.ts";
 import { forEachTarget, targetDescription, targetOperand, targetOptions } from "../targets.ts";
 
@@ -29,7 +30,7 @@ export const detachCommand = defineCommand({
     ["diskseq detach diskseq:42", "that attach or none, whatever its device is called by now"],
   ],
   async run(invocation, context) {
-    const { detach } = await context.loadApi();
+    const { detach } = await openApi(context, invocation.options.kernel);
     const { lazy } = invocation.options;
     const deed = {
       where: "detach",

@@ -5,6 +5,7 @@
  */
 import { once } from "node:events";
 import type { Monitor, MonitorOptions } from "../../stream-types.ts";
+import { openApi } from "../api.ts";
 import { jsonLine } from "../format.ts";
 import { listen } from "../interrupt.ts";
 import { warner } from "../report.ts";
@@ -12,7 +13,13 @@ import { type Context, defineCommand, type Options, type Output, type Values } f
 import { headerLine, itemLine, propertyLines, summaryText } from "../uevent.ts";
 
 const options = {
-  kernel: { kind: "flag", summary: "events as the kernel sends them; neither option: both" },
+  kernel: {
+    kind: "kernelGroup",
+    value: "sim:VERSION",
+    summary:
+      "events as the kernel sends them; neither option: both. With =sim:6.1.192 both, of a " +
+      "simulated Linux of that version, on which nothing happens but by this command",
+  },
   udev: { kind: "flag", summary: "events as udev sends them when it has processed them" },
   subsystem: {
     kind: "text",
@@ -61,7 +68,7 @@ export const monitorCommand = defineCommand({
     ["diskseq monitor --json | jq 'select(.verdict == \"stale\")'", "only stale events"],
   ],
   async run(invocation, context) {
-    const api = await context.loadApi();
+    const api = await openApi(context, versionOf(invocation.options));
     const interrupt = new AbortController();
     // Whoever asks twice does not want to wait: the second signal has its usual effect.
     const stop = listen(["SIGINT", "SIGTERM"], () => {
@@ -92,9 +99,14 @@ export const monitorCommand = defineCommand({
   },
 });
 
+/** Of the simulated kernel, where one is meant. */
+function versionOf({ kernel }: Values<typeof options>): string | undefined {
+  return typeof kernel === "string" ? kernel : undefined;
+}
+
 function toMonitorOptions(given: Values<typeof options>): MonitorOptions {
   const { disk, diskseq, devtype, subsystem = "block" } = given;
-  const groups = (["kernel", "udev"] as const).filter((group) => given[group]);
+  const groups = (["kernel", "udev"] as const).filter((group) => given[group] === true);
   return {
     groups: groups.length === 0 ? ["kernel", "udev"] : groups,
     rejected: true,

@@ -2,6 +2,7 @@
  * `diskseq rescan`: reads the partition table again, and says what became of the partitions.
  */
 import type { Rescanned } from "../../stream-types.ts";
+import { openApi } from "../api.ts";
 import { defineCommand } from "../table.ts";
 import { forEachTarget, targetDescription, targetOperand, targetOptions } from "../targets.ts";
 
@@ -21,7 +22,7 @@ export const rescanCommand = defineCommand({
     ["diskseq rescan disk.img --json | jq '.rescanned[].added'", "which partitions are new"],
   ],
   async run(invocation, context) {
-    const { rescan } = await context.loadApi();
+    const { rescan } = await openApi(context, invocation.options.kernel);
     const deed = {
       where: "rescan",
       key: "rescanned",

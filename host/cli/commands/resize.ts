@@ -2,6 +2,7 @@
  * `diskseq resize`: lets a device show what its image has grown to, and says both sizes.
  */
 import type { Resized } from "../../stream-types.ts";
+import { openApi } from "../api.ts";
 import { humanSize } from "../format.ts";
 import { defineCommand } from "../table.ts";
 import { forEachTarget, targetDescription, targetOperand, targetOptions } from "../targets.ts";
@@ -22,7 +23,7 @@ export const resizeCommand = defineCommand({
     ["diskseq resize /dev/loop0 --json | jq '.resized[].size'", "the size in bytes"],
   ],
   async run(invocation, context) {
-    const { resize } = await context.loadApi();
+    const { resize } = await openApi(context, invocation.options.kernel);
     const deed = {
       where: "resize",
       key: "resized",

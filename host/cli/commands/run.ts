@@ -6,6 +6,7 @@
  */
 import { exitCodeOf } from "../../errors.ts";
 import type { Attachment } from "../../types.ts";
+import { openApi } from "../api.ts";
 import { attachOptions, toAttachOptions } from "../attach-options.ts";
 import { forwarded, runChild } from "../child.ts";
 import { jsonLine } from "../format.ts";
@@ -24,6 +25,8 @@ export const runCommand = defineCommand({
     "The exit code is CMD's: 126 where it cannot be executed, 127 where it is not found, 128+N " +
       "where signal N killed it. If CMD succeeds and the detach fails, it is the detach's. " +
       "stdout is CMD's alone; with --json the attached device is shown on stderr.",
+    "With a simulated kernel DISKSEQ_KERNEL is set too, and the names in the environment are " +
+      "those of the simulation: what this machine calls so is another device.",
   ],
   operand: { name: "IMAGE", min: 1, max: 1, complete: "file" },
   rest: "CMD",
@@ -33,7 +36,7 @@ export const runCommand = defineCommand({
     ["diskseq run disk.img -r -- sh -c 'sha256sum $DISKSEQ_DEVICE'", "options before the '--'"],
   ],
   async run({ options, operands: [image = ""], rest, json }, context) {
-    const api = await context.loadApi();
+    const api = await openApi(context, options.kernel);
     let release = () => {};
     const attachment = await interruptible("run", context, async (signal) => {
       const attached = await api.attach(image, {
@@ -55,7 +58,7 @@ export const runCommand = defineCommand({
       if (json) {
         context.stderr.write(jsonLine(attachment.toJSON()));
       }
-      const child = await runChild(rest, environmentOf(attachment));
+      const child = await runChild(rest, environmentOf(attachment, options.kernel));
       if (child.problem !== undefined) {
         context.stderr.write(`diskseq: run: ${child.problem}\n`);
       }
@@ -68,12 +71,16 @@ export const runCommand = defineCommand({
   },
 });
 
-function environmentOf(attachment: Attachment): Record<string, string> {
+function environmentOf(
+  attachment: Attachment,
+  simulated: string | undefined,
+): Record<string, string> {
   const { device, diskseq, partitions } = attachment;
   return {
     DISKSEQ_DEVICE: device,
     DISKSEQ: diskseq === null ? "" : String(diskseq),
     DISKSEQ_PARTITIONS: partitions.map((partition) => partition.device).join(" "),
+    ...(simulated === undefined ? {} : { DISKSEQ_KERNEL: `sim:${simulated}` }),
   };
 }
 
