@@ -230,17 +230,20 @@ export class Block {
     const file = tasks.a(task);
     switch (tasks.pc(task)) {
       case 0: {
-        const at = this.state.fileAt(file);
         if (!this.state.isLoopFile(file)) {
           this.files.free(file);
           return tasks.finish(task, 0);
         }
-        this.notify(file);
+        // Who watches may open the device before this one is closed.
+        return this.notify(file) ? tasks.pause(task) : tasks.next(task);
+      }
+      case 1: {
+        const at = this.state.fileAt(file);
         if (this.state.get8(at + File.Lock) === 0) return tasks.next(task);
         this.state.set8(at + File.Lock, 0);
         return tasks.pause(task);
       }
-      case 1:
+      case 2:
         return tasks.call(task, Routine.CloseDevice, this.files.get(file, File.Loop), file);
       default:
         this.files.free(file);
@@ -248,20 +251,22 @@ export class Block {
     }
   }
 
-  /** IN_CLOSE_WRITE, for who watches the public node. */
-  private notify(file: i32): void {
+  /** IN_CLOSE_WRITE, for who watches the public node: whether somebody does. */
+  private notify(file: i32): bool {
     const state = this.state;
-    if (!this.files.has(file, FileFlag.Write)) return;
-    if (this.files.get(file, File.Node) !== NodeKind.Public) return;
+    if (!this.files.has(file, FileFlag.Write)) return false;
+    if (this.files.get(file, File.Node) !== NodeKind.Public) return false;
     const loop = this.files.get(file, File.Loop);
     const partition = this.files.get(file, File.Partition);
     if (partition === 0) {
-      if (state.loop(loop, Loop.Watched) !== 0) state.setLoop(loop, Loop.Noticed, 1);
-      return;
+      if (state.loop(loop, Loop.Watched) === 0) return false;
+      state.setLoop(loop, Loop.Noticed, 1);
+      return true;
     }
     const at = state.findPartition(loop, partition);
-    if (at < 0 || state.get8(at + Partition.Watched) === 0) return;
+    if (at < 0 || state.get8(at + Partition.Watched) === 0) return false;
     state.set8(at + Partition.Noticed, 1);
+    return true;
   }
 
   /** blkdev_put. b: the file, -1 for an opener inside the kernel. */

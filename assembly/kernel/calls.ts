@@ -18,7 +18,7 @@ import {
 import { Switch } from "./eras.ts";
 import { Inquiry } from "./inquiry.ts";
 import { Kernel } from "./kernel.ts";
-import { File, FileKind, NodeKind, Task } from "./layout.ts";
+import { File, FileKind, NodeKind, ProcessField, Task } from "./layout.ts";
 import { Routine } from "./routines.ts";
 import { Step } from "./tasks.ts";
 
@@ -131,7 +131,7 @@ export class Calls {
         return this.blkpg(process, descriptor);
       case Call.MakeNode:
       case Call.RemoveNode:
-        return kernel.answered(process, this.node());
+        return kernel.answered(process, this.node(process));
       case Call.Subscribe:
       case Call.Unsubscribe:
         return kernel.answered(process, this.subscribe(process));
@@ -315,9 +315,18 @@ export class Calls {
   }
 
   /** A node that is made again is the same one; nothing depends on one that is not removed. */
-  private node(): i32 {
+  private node(process: i32): i32 {
     const place = this.word(CallWord.Place);
+    if (place === Place.Hidden) this.countNode(process);
     return place === Place.Private || place === Place.Hidden ? 0 : -Errno.EINVAL;
+  }
+
+  /** One that stays visible in /dev until it is removed; the others go with the process. */
+  private countNode(process: i32): void {
+    const at = this.kernel.state.processAt(process) + ProcessField.Nodes;
+    const nodes = this.kernel.state.get8(at);
+    if (this.word(CallWord.Call) === Call.MakeNode) this.kernel.state.set8(at, nodes + 1);
+    else if (nodes > 0) this.kernel.state.set8(at, nodes - 1);
   }
 
   private subscribe(process: i32): i32 {

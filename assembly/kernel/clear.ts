@@ -47,6 +47,7 @@ export class Clear {
           return this.locks.isKilled(task) ? tasks.finish(task, -Errno.EINTR) : Flow.Block;
         }
         if (state.loop(loop, Loop.State) !== LoState.Bound) return tasks.finish(task, -Errno.ENXIO);
+        state.setLoop(loop, Loop.Clearer, tasks.process(task) + 1);
         const isSole = state.loop(loop, Loop.Openers) <= 1;
         const isLeft = this.setup.era.has(Switch.ClearAtClose);
         if (isLeft || !isSole) {
@@ -106,6 +107,7 @@ export class Clear {
         state.set8(at + Loop.Flags, 0);
         if (this.setup.maxPart === 0) state.set8(at + Loop.Suppressed, 1);
         state.set8(at + Loop.State, LoState.Unbound);
+        state.zero(at + Loop.Instance, 3);
         return tasks.pause(task);
       default:
         tasks.defer(task, this.files, (tasks.b(task) >> 8) - 1);

@@ -9,7 +9,7 @@ import { AttachEvents, Switch } from "./eras.ts";
 import { Events } from "./events.ts";
 import { Files } from "./files.ts";
 import { EventExtra } from "./format.ts";
-import { FileFlag, Loop, LoState, Task } from "./layout.ts";
+import { FileFlag, Global, Loop, LoState, Task } from "./layout.ts";
 import { Claim, Locks } from "./locks.ts";
 import { Routine } from "./routines.ts";
 import { Setup } from "./setup.ts";
@@ -77,6 +77,7 @@ export class Configure {
       }
       case 5:
         state.setLoop(loop, Loop.State, LoState.Bound);
+        this.beginInstance(task, loop);
         if (this.setup.maxPart > 0) {
           const flags = state.loop(loop, Loop.Flags) | LoFlag.LO_FLAGS_PARTSCAN;
           state.setLoop(loop, Loop.Flags, flags);
@@ -103,6 +104,13 @@ export class Configure {
         this.release(task, loop);
         return tasks.finish(task, 0);
     }
+  }
+
+  private beginInstance(task: i32, loop: i32): void {
+    const instance = (this.state.get8(Global.Instance) % 0xff) + 1;
+    this.state.set8(Global.Instance, instance);
+    this.state.setLoop(loop, Loop.Instance, instance);
+    this.state.setLoop(loop, Loop.Binder, this.tasks.process(task) + 1);
   }
 
   private claim(task: i32, loop: i32): i32 {

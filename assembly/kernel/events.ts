@@ -10,16 +10,23 @@ import { EventField, Global, Loop, Partition } from "./layout.ts";
 import { Sockets } from "./sockets.ts";
 import { State } from "./state.ts";
 
+/** More than one step sends. */
+const HEARD_MAX: i32 = 64;
+
 export class Events {
   private readonly state: State;
   private readonly sockets: Sockets;
   /** The record under way: sockets copy it. */
   private readonly draft: Bytes;
+  /** Disks that events were about since an observer took them; no part of the state. */
+  readonly heard: Int32Array;
+  private count: i32 = 0;
 
   constructor(state: State, sockets: Sockets) {
     this.state = state;
     this.sockets = sockets;
     this.draft = new Bytes(new ArrayBuffer(EventField.Bytes));
+    this.heard = new Int32Array(HEARD_MAX);
   }
 
   /** kobject_uevent of a disk; whether it went out. */
@@ -27,8 +34,7 @@ export class Events {
     const state = this.state;
     const at = state.loopAt(loop);
     if (state.get8(at + Loop.Silent) !== 0) return false;
-    this.begin(EventKind.Block, action, extra, state.get32(at + Loop.Number));
-    this.draft.set32(EventField.Diskseq, state.get32(at + Loop.Diskseq));
+    this.beginDisk(loop, action, extra);
     this.broadcast(Group.Kernel);
     return true;
   }
@@ -58,8 +64,7 @@ export class Events {
     if (partition === 0 && state.loop(loop, Loop.Silent) !== 0) return false;
     const extra = view === null ? EventExtra.Synthetic : EventExtra.SyntheticUuid;
     if (partition === 0) {
-      this.begin(EventKind.Block, action, extra, state.get32(state.loopAt(loop) + Loop.Number));
-      this.draft.set32(EventField.Diskseq, state.get32(state.loopAt(loop) + Loop.Diskseq));
+      this.beginDisk(loop, action, extra);
     } else {
       this.beginPartition(EventKind.Block, loop, at, action, extra);
     }
@@ -97,6 +102,13 @@ export class Events {
     draft.set32(EventField.Number, number);
   }
 
+  private beginDisk(loop: i32, action: i32, extra: i32): void {
+    const at = this.state.loopAt(loop);
+    this.begin(EventKind.Block, action, extra, this.state.get32(at + Loop.Number));
+    this.draft.set32(EventField.Diskseq, this.state.get32(at + Loop.Diskseq));
+    this.draft.set8(EventField.Instance, this.state.get8(at + Loop.Instance));
+  }
+
   private beginPartition(kind: i32, loop: i32, at: i32, action: i32, extra: i32): void {
     const state = this.state;
     const disk = state.loopAt(loop);
@@ -106,10 +118,22 @@ export class Events {
     draft.set8(EventField.Partition, state.get8(at + Partition.Number));
     draft.set8(EventField.Image, state.get8(at + Partition.Image));
     draft.set8(EventField.Entry, state.get8(at + Partition.Entry));
+    draft.set8(EventField.Instance, state.get8(at + Partition.Instance));
     draft.set16(EventField.Minor, state.get16(at + Partition.Minor));
   }
 
+  /** How many disks are in `heard`, which is empty from here on. */
+  takeHeard(): i32 {
+    const count = this.count;
+    this.count = 0;
+    return count;
+  }
+
   private broadcast(group: i32): void {
+    if (this.draft.get8(EventField.Kind) === EventKind.Block && this.count < HEARD_MAX) {
+      this.heard[this.count] = this.draft.get32(EventField.Number);
+      this.count++;
+    }
     const seqnum = this.state.get32(Global.Seqnum) + 1;
     this.state.set32(Global.Seqnum, seqnum);
     this.draft.set32(EventField.Seqnum, seqnum);

@@ -11,27 +11,16 @@ import { Era, isKnownVersion } from "./eras.ts";
 import { Inquiry } from "./inquiry.ts";
 import { Kernel } from "./kernel.ts";
 import { Task } from "./layout.ts";
+import { root, running } from "./root.ts";
 import { Setup } from "./setup.ts";
 import { Capacity, State } from "./state.ts";
 
 export { panicNote };
 
-class Root {
-  kernel: Kernel | null = null;
-  content: Content | null = null;
-  calls: Calls | null = null;
-}
-
-const root = new Root();
 /** Where a host leaves bytes for the kernel (names, UUIDs), and finds a sender. */
 const inbox = new DataView(new ArrayBuffer(256));
 /** The words of a call, as a core leaves them in its outbox. */
 const words = new DataView(new ArrayBuffer(Limit.OutboxBytes));
-
-function running(): Kernel {
-  assert(root.kernel !== null);
-  return root.kernel!;
-}
 
 /** Whether `start` knows a version (`packVersion`). */
 export function knows(version: i32): i32 {

@@ -336,6 +336,11 @@ export class Kernel {
     return this.sockets.open(process, group, receiveBuffer, noEnobufs);
   }
 
+  /** The image whose table a scan of a device would go by, -1: none. */
+  recognise(loop: i32): i32 {
+    return this.parts.recognise(loop);
+  }
+
   /** What changes with every record that udev writes of a device; 0: there is none. */
   recordOf(major: i32, minor: i32): i32 {
     const found = this.block.findDevice(major, minor);

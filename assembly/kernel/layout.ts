@@ -13,6 +13,8 @@ export enum Global {
   ValidateMutex = 9,
   /** 1: a udevd runs. */
   Udev = 10,
+  /** The latest instance: rises with every bind, 1 to 255 and again. For observers only. */
+  Instance = 11,
   Bytes = 16,
 }
 
@@ -27,6 +29,8 @@ export enum ImageField {
 export enum ProcessField {
   /** 1: its descriptors are being closed (do_exit). */
   Dying = 0,
+  /** Nodes in /dev that it made and has not removed. */
+  Nodes = 1,
   Bytes = 4,
 }
 
@@ -76,6 +80,11 @@ export enum Loop {
   Number = 24,
   Diskseq = 28,
   BlockSize = 32,
+  /** For observers only. While it is bound or runs down: which instance it is, who bound it and
+   *  who asked for its end last, processes plus one; else 0. */
+  Instance = 36,
+  Binder = 37,
+  Clearer = 38,
   /** 64-bit; capacity in sectors of 512 bytes. */
   Offset = 40,
   SizeLimit = 48,
@@ -108,6 +117,8 @@ export enum Partition {
   /** 16-bit; the second as in `Loop` */
   Minor = 8,
   Record = 10,
+  /** For observers only: the instance that it was plugged in. */
+  Instance = 12,
   /** 64-bit, sectors of 512 bytes */
   Start = 16,
   Size = 24,
@@ -252,6 +263,8 @@ export enum EventField {
   Entry = 5,
   /** `Sender` */
   Sender = 6,
+  /** For observers only: the instance that it is about, 0: none. */
+  Instance = 7,
   /** 16-bit */
   Minor = 8,
   Truesize = 10,

@@ -141,6 +141,7 @@ export class Scan {
     state.zero(at, Partition.Bytes);
     state.set8(at + Partition.Number, number);
     state.set16(at + Partition.Minor, minor);
+    state.set8(at + Partition.Instance, state.loop(loop, Loop.Instance));
     state.set64(at + Partition.Start, start);
     state.set64(at + Partition.Size, size);
     return at;
@@ -171,6 +172,12 @@ export class Scan {
   }
 
   /* What the parsers say of a disk. */
+
+  /** The image whose table a scan would go by, -1: none. */
+  recognise(loop: i32): i32 {
+    const parsed = this.parse(loop);
+    return parsed < 0 ? -1 : parsed >> Parsed.Image;
+  }
 
   /** The table that a scan recognises as `Parsed`, -1: none, or it must not look. */
   private parse(loop: i32): i32 {

@@ -9,7 +9,7 @@
  */
 import { Session, type SessionOptions } from "../session.ts";
 import { SimKernel, type SimOptions } from "./kernel.ts";
-import { loadDefaultModel } from "./kernel-file.ts";
+import { loadDefaultModel, loadDefaultWorld } from "./kernel-file.ts";
 import { type Validation, validateTrace } from "./validate.ts";
 
 export { toJson } from "../describe.ts";
@@ -28,7 +28,7 @@ export type { Difference, Validation } from "./validate.ts";
 /** Compares a recording of a real kernel (its NDJSON) with the simulated one, up to the first
  * difference. */
 export async function validateFile(text: string, version?: string): Promise<Validation> {
-  return validateTrace(text, { version, load: loadDefaultModel });
+  return validateTrace(text, { version, load: loadDefaultModel, loadWorld: loadDefaultWorld });
 }
 
 /** A session on a simulated kernel of its own; the seed, where there is one, is of both. */

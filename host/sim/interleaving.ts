@@ -1,6 +1,6 @@
 /**
- * Searches for an order of two actors' steps that makes a recorded race: every result, the events
- * in their order, and the settled state.
+ * Searches for an order of the actors' steps that makes what was recorded, a race or a call beside
+ * a udevd: every result, the events in their order, and the settled state.
  *
  * Depth first over all choice points, with snapshots; what was tried is remembered. Recorded times
  * bound the search: a call that had returned before another began was done before it. An actor that
@@ -8,7 +8,14 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { type Model, Step } from "./model.ts";
-import { compareEvents, PROCESS, readEvents, sameState, World } from "./trace-compare.ts";
+import {
+  compareEvents,
+  type Machine,
+  PROCESS,
+  readEvents,
+  sameState,
+  World,
+} from "./trace-compare.ts";
 import type { TraceCall, TraceState, TraceUevent } from "./trace-file.ts";
 import type { TraceStage } from "./trace-stage.ts";
 
@@ -16,7 +23,7 @@ export interface Race {
   /** by the time at which they began */
   readonly calls: readonly TraceCall[];
   readonly events: readonly TraceUevent[];
-  readonly settled: TraceState;
+  readonly settled: TraceState | undefined;
 }
 
 /** Where the actors are: the next call of each, and the task of the one under way. */
@@ -29,8 +36,14 @@ interface Position {
 
 /** More that agree are left out: none has been seen to need them. */
 const worldsMax = 64;
+/**
+ * Positions that are still tried beside a udevd when one order was found: the worlds that it leaves
+ * differ in what no later record shows, and all of them are many.
+ */
+const extraMax = 100;
 
 export class Interleaving {
+  readonly #machine: Machine;
   readonly #model: Model;
   readonly #stage: TraceStage;
   readonly #socket: number;
@@ -40,8 +53,9 @@ export class Interleaving {
   furthest: { readonly recorded: unknown; readonly model: unknown } = { recorded: "", model: "" };
   #most = -1;
 
-  constructor(model: Model, stage: TraceStage, socket: number, race: Race) {
-    this.#model = model;
+  constructor(machine: Machine, stage: TraceStage, socket: number, race: Race) {
+    this.#machine = machine;
+    this.#model = machine.model;
     this.#stage = stage;
     this.#socket = socket;
     this.#race = race;
@@ -53,23 +67,36 @@ export class Interleaving {
   search(start: World): World[] {
     const found = new Map<string, World>();
     const seen = new Set<string>();
+    let extra = 0;
+    let matched = 0;
     const none = this.#actors.map(() => -1);
     const stack: Position[] = [
-      { world: start, next: this.#actors.map(() => 0), tasks: none, events: 0 },
+      {
+        world: start,
+        next: this.#actors.map(() => 0),
+        tasks: none,
+        events: 0,
+      },
     ];
     for (let position = stack.pop(); position; position = stack.pop()) {
       const key = keyOf(position);
       if (seen.has(key)) continue;
       seen.add(key);
+      matched = Math.max(matched, position.events);
+      if (found.size > 0 && this.#machine.udevd && ++extra > extraMax) break;
       if (this.#isOver(position)) {
         if (this.#isSettled(position)) found.set(position.world.key(), position.world);
         if (found.size >= worldsMax) break;
-        continue;
+        if (this.#isAtRest(position)) continue;
       }
       for (const actor of this.#actors.keys()) {
         const after = this.#advance(position, actor);
         if (after) stack.push(after);
       }
+      for (const after of this.#udevSteps(position)) stack.push(after);
+    }
+    if (found.size === 0 && this.furthest.recorded === "") {
+      this.furthest = { recorded: this.#race.events[matched]?.strings ?? null, model: null };
     }
     return [...found.values()];
   }
@@ -79,14 +106,40 @@ export class Interleaving {
     return events === this.#race.events.length;
   }
 
-  #isSettled({ world }: Position): boolean {
-    world.enter(this.#model);
-    const shown = this.#stage.shown(this.#model, this.#race.settled);
-    const difference = sameState(this.#race.settled, shown);
+  /** Nothing was waited for where no settled state was recorded. */
+  #isSettled(position: Position): boolean {
+    const { settled } = this.#race;
+    if (settled === undefined) return true;
+    if (!this.#isAtRest(position)) return false;
+    const shown = this.#stage.shown(this.#model, settled);
+    const difference = sameState(settled, shown);
     if (difference !== undefined) {
-      this.furthest = { recorded: this.#race.settled[difference], model: shown[difference] };
+      this.furthest = { recorded: settled[difference], model: shown[difference] };
     }
     return difference === undefined;
+  }
+
+  #isAtRest({ world }: Position): boolean {
+    world.enter(this.#machine);
+    return this.#machine.udevd?.isIdle(0) ?? true;
+  }
+
+  /** All that udevd can do next, where it agrees with the trace. */
+  #udevSteps(position: Position): Position[] {
+    const { udevd } = this.#machine;
+    if (udevd === undefined) return [];
+    position.world.enter(this.#machine);
+    const steps: Position[] = [];
+    const choices = udevd.choices(0);
+    for (let choice = 0; choice < choices; choice++) {
+      position.world.enter(this.#machine);
+      if (!udevd.act(0, choice)) continue;
+      const events = this.#matchEvents(position.events);
+      if (events === undefined) continue;
+      const world = new World(this.#machine.save(), position.world.labels);
+      steps.push({ ...position, world, events });
+    }
+    return steps;
   }
 
   /** One step of one actor, undefined where it cannot go on or does not agree with the trace. */
@@ -95,7 +148,7 @@ export class Interleaving {
     const call = this.#actors[actor]?.[position.next[actor] ?? 0];
     if (call === undefined) return undefined;
     const world = new World(position.world.state, position.world.labels);
-    world.enter(model);
+    world.enter(this.#machine);
     let task = position.tasks[actor] ?? -1;
     let result: number | undefined;
     if (task < 0) {
@@ -123,7 +176,7 @@ export class Interleaving {
     }
     const tasks = [...position.tasks];
     tasks[actor] = task;
-    world.state = model.state.slice();
+    world.state = this.#machine.save();
     return { world, next, tasks, events };
   }
 

@@ -1,7 +1,8 @@
-/** Reads the kernel.wasm that lies beside the built host. */
+/** Reads kernel.wasm and world.wasm, which lie beside the built host. */
 import { readFileSync } from "node:fs";
-import { loadWasmModel } from "./load.ts";
+import { loadWasmModel, loadWasmWorld } from "./load.ts";
 import type { Model, ModelOptions } from "./model.ts";
+import type { SimWorld } from "./world.ts";
 
 /** Where kernel.wasm lies in the package. */
 export const kernelWasmUrl = new URL("../../kernel.wasm", import.meta.url);
@@ -11,4 +12,9 @@ let bytes: Uint8Array | undefined;
 export function loadDefaultModel(options: Partial<ModelOptions>): Model {
   bytes ??= readFileSync(kernelWasmUrl);
   return loadWasmModel(bytes, options);
+}
+
+/** The same with so many actors around it. */
+export function loadDefaultWorld(actors: number, options: Partial<ModelOptions>): SimWorld {
+  return loadWasmWorld(readFileSync(new URL("../../world.wasm", import.meta.url)), actors, options);
 }

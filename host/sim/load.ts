@@ -1,12 +1,13 @@
 /**
  * Starts simulated kernels: `loadWasmModel` runs kernel.wasm, `loadJsModel` the same sources
- * compiled to JavaScript.
+ * compiled to JavaScript; `load*World` with actors around a core.
  */
 import { Limit } from "../../assembly/abi.ts";
 import { DiskView } from "../../assembly/kernel/view-words.ts";
 import type { ModelEngine, ModelRegions } from "./engine.ts";
 import { Model, parseVersion } from "./model.ts";
 import type { ModelOptions } from "./model-types.ts";
+import { SimWorld, type WorldEngine } from "./world.ts";
 
 export const defaultModelOptions: ModelOptions = {
   version: "6.12.90",
@@ -81,6 +82,22 @@ const compiled = new WeakMap<Uint8Array, object>();
 
 /** Runs kernel.wasm. */
 export function loadWasmModel(bytes: Uint8Array, options: Partial<ModelOptions> = {}): Model {
+  return openWasm(bytes, options).model;
+}
+
+/** Runs world.wasm: a kernel and so many actors. */
+export function loadWasmWorld(
+  bytes: Uint8Array,
+  actors: number,
+  options: Partial<ModelOptions> = {},
+): SimWorld {
+  const { model, exports, memory } = openWasm(bytes, options);
+  const engine = exports as unknown as WorldEngine & Record<"worldAt" | "worldBytes", () => number>;
+  engine.startWorld(actors);
+  return new SimWorld(model, engine, new Uint8Array(memory, engine.worldAt(), engine.worldBytes()));
+}
+
+function openWasm(bytes: Uint8Array, options: Partial<ModelOptions>) {
   const chosen = { ...defaultModelOptions, ...options };
   const wasm = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly;
   const module = compiled.get(bytes) ?? new wasm.Module(bytes);
@@ -98,14 +115,29 @@ export function loadWasmModel(bytes: Uint8Array, options: Partial<ModelOptions> 
     words: new DataView(memory, kernel.callAt(), Limit.OutboxBytes),
     buffers: new Uint8Array(memory, kernel.buffersAt(), chosen.buffersBytes),
   };
-  return new Model(kernel, regions, chosen, () => {
+  const model = new Model(kernel, regions, chosen, () => {
     const note = new Uint8Array(memory, kernel.panicNote(), 256);
     return new TextDecoder().decode(note.subarray(0, Math.max(0, note.indexOf(0))));
   });
+  return { model, exports: kernel, memory };
 }
 
 /** Runs the JavaScript build of the same sources. */
 export async function loadJsModel(options: Partial<ModelOptions> = {}): Promise<Model> {
+  return (await openJs(options)).model;
+}
+
+export async function loadJsWorld(
+  actors: number,
+  options: Partial<ModelOptions> = {},
+): Promise<SimWorld> {
+  const { model, kernel } = await openJs(options);
+  const { startWorld } = await import("./world-js.ts");
+  const { engine, state } = startWorld(kernel, actors);
+  return new SimWorld(model, engine, state);
+}
+
+async function openJs(options: Partial<ModelOptions>) {
   const chosen = { ...defaultModelOptions, ...options };
   await import("../portable.ts");
   const { startKernel } = await import("./model-js.ts");
@@ -120,5 +152,5 @@ export async function loadJsModel(options: Partial<ModelOptions> = {}): Promise<
     words,
     buffers: new Uint8Array(buffers.buffer),
   };
-  return new Model(engine, regions, chosen, () => "");
+  return { model: new Model(engine, regions, chosen, () => ""), kernel };
 }

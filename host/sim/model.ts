@@ -292,6 +292,11 @@ export class Model {
     for (let at = 0; at < room; at++) inbox.setUint8(at, bytes[at] ?? 0);
   }
 
+  /** Runs what may panic, and says where it did. */
+  enter<T>(run: () => T): T {
+    return this.#enter(run);
+  }
+
   #enter<T>(run: () => T): T {
     try {
       return run();

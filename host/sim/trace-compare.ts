@@ -4,12 +4,37 @@
  * SEQNUM counts all events of the machine: only its order means anything. The minor of a partition
  * is the lowest free one, but older kernels free it a moment after the partition.
  */
+import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Model } from "./model.ts";
 import type { TraceCall, TraceState } from "./trace-file.ts";
+import type { SimWorld } from "./world.ts";
 
 /** Every actor of a trace is a thread of one process: descriptors are shared. */
 export const PROCESS = 0;
+
+/** A model and, where the trace has one, its udevd: what is remembered of both. */
+export class Machine {
+  readonly model: Model;
+  /** its only actor is udevd */
+  readonly udevd: SimWorld | undefined;
+
+  constructor(model: Model, udevd?: SimWorld) {
+    this.model = model;
+    this.udevd = udevd;
+  }
+
+  save(): Uint8Array {
+    const { model, udevd } = this;
+    return udevd ? Buffer.concat([model.state, udevd.state]) : model.state.slice();
+  }
+
+  load(state: Uint8Array): void {
+    const { model, udevd } = this;
+    model.state.set(state.subarray(0, model.state.length));
+    udevd?.state.set(state.subarray(model.state.length));
+  }
+}
 
 /** One state of the model that agrees with the trace, and its actors' descriptors. */
 export class World {
@@ -21,8 +46,8 @@ export class World {
     this.labels = new Map(labels);
   }
 
-  enter(model: Model): void {
-    model.state.set(this.state);
+  enter(machine: Machine): void {
+    machine.load(this.state);
   }
 
   /** Remembers the descriptor of a call that opened one, forgets one that is closed. */
@@ -37,7 +62,7 @@ export class World {
   /** Equal worlds have equal keys. */
   key(): string {
     const labels = [...this.labels].map(([label, descriptor]) => `${label}=${descriptor}`).sort();
-    return `${labels.join()}|${Buffer.from(this.state).toString("latin1")}`;
+    return `${labels.join()}|${createHash("sha1").update(this.state).digest("base64")}`;
   }
 }
 

@@ -8,10 +8,11 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { Action, Group } from "../../assembly/abi.ts";
+import { ActorKind } from "../../assembly/world/layout.ts";
 import { LoopError } from "../errors.ts";
 import { Interleaving } from "./interleaving.ts";
 import { type Model, type ModelOptions, Step } from "./model.ts";
-import { compareEvents, PROCESS, readEvents, sameState, World } from "./trace-compare.ts";
+import { compareEvents, Machine, PROCESS, readEvents, sameState, World } from "./trace-compare.ts";
 import {
   parseTrace,
   type TraceCall,
@@ -20,6 +21,7 @@ import {
   type TraceUevent,
 } from "./trace-file.ts";
 import { TraceStage } from "./trace-stage.ts";
+import type { SimWorld } from "./world.ts";
 
 /** What the trace and the model first disagree about. */
 export interface Difference {
@@ -47,15 +49,32 @@ export interface ValidateOptions {
   readonly version?: string | undefined;
   /** makes the model: a Wasm or a JavaScript build */
   readonly load: (options: ModelOptions) => Model | Promise<Model>;
+  /** the same with so many actors, for traces with a udevd; default: those are refused */
+  readonly loadWorld?: (actors: number, options: ModelOptions) => SimWorld | Promise<SimWorld>;
 }
 
 const receiveBuffer = 1 << 24;
+/** Processes of the model beside the recorded one. */
+const UDEVD = 1;
 
 /** Validates a whole file, up to the first difference. */
 export async function validateTrace(text: string, options: ValidateOptions): Promise<Validation> {
   const trace = parseTrace(text);
   const stage = new TraceStage(trace, options.version);
-  return new Validator(trace, stage, await options.load(stage.options)).run();
+  const machine = await openMachine(trace, stage, options);
+  return new Validator(trace, stage, machine).run();
+}
+
+async function openMachine(trace: TraceFile, stage: TraceStage, options: ValidateOptions) {
+  const { udev } = trace.header;
+  if (udev === null) return new Machine(await options.load(stage.options));
+  if (options.loadWorld === undefined) {
+    throw new LoopError("ERR_TRACE_FORMAT", "a trace with a udevd needs one");
+  }
+  const world = await options.loadWorld(1, stage.options);
+  const kind = Number.parseInt(udev, 10) >= 259 ? ActorKind.UdevdKeeps : ActorKind.UdevdDrops;
+  world.add({ kind, process: UDEVD, number: stage.number });
+  return new Machine(world.model, world);
 }
 
 class Mismatch extends Error {
@@ -76,19 +95,22 @@ class Mismatch extends Error {
 class Validator {
   readonly #trace: TraceFile;
   readonly #stage: TraceStage;
+  readonly #machine: Machine;
   readonly #model: Model;
   readonly #socket: number;
   #worlds: World[];
   #scenario = "before the first scenario";
   readonly #counts = { scenarios: 0, calls: 0, events: 0, races: 0 };
 
-  constructor(trace: TraceFile, stage: TraceStage, model: Model) {
+  constructor(trace: TraceFile, stage: TraceStage, machine: Machine) {
+    const { model } = machine;
     this.#trace = trace;
     this.#stage = stage;
+    this.#machine = machine;
     this.#model = model;
     // The recorder is a process of its own.
     this.#socket = model.openSocket(3, Group.Kernel, receiveBuffer);
-    this.#worlds = [new World(model.state.slice(), new Map())];
+    this.#worlds = [new World(machine.save(), new Map())];
   }
 
   run(): Validation {
@@ -119,11 +141,12 @@ class Validator {
         this.#scenario = record.title;
         this.#counts.scenarios += 1;
         this.#filter((world) => {
-          world.enter(this.#model);
+          world.enter(this.#machine);
           this.#expectState(record.line, "before it sysfs shows", record.before);
         });
         return 1;
       case "call": {
+        if (this.#machine.udevd) return this.#search(records, index, [record], index + 1);
         const events = uevents(records, index + 1);
         this.#counts.calls += 1;
         this.#counts.events += events.length;
@@ -131,10 +154,11 @@ class Validator {
         return 1 + events.length;
       }
       case "overrun": {
-        const events = uevents(records, index + 1);
+        const found = uevents(records, index + 1);
+        const events = ofKernel(found);
         this.#counts.events += events.length;
         this.#filter((world) => this.#overrun(world, record, events));
-        return 1 + events.length;
+        return 1 + found.length;
       }
       case "race":
         return this.#race(records, index);
@@ -142,7 +166,7 @@ class Validator {
         throw new Mismatch(record.line, "an event that no call made", record.strings[0], null);
       case "settled":
         this.#filter((world) => {
-          world.enter(this.#model);
+          world.enter(this.#machine);
           this.#expectState(record.line, "when all is settled sysfs shows", record.after);
         });
         return 1;
@@ -170,7 +194,7 @@ class Validator {
 
   #perform(world: World, call: TraceCall, events: readonly TraceUevent[]): void {
     const model = this.#model;
-    world.enter(model);
+    world.enter(this.#machine);
     const deed = this.#stage.deed(call, world.labels);
     const result =
       deed.kind === "instant"
@@ -180,7 +204,7 @@ class Validator {
     this.#expectAnswer(call, result);
     this.#expectEvents(call.line, events);
     if (call.after) this.#expectState(call.line, "after it sysfs shows", call.after);
-    world.state = model.state.slice();
+    world.state = this.#machine.save();
   }
 
   #complete(call: TraceCall, task: number): number {
@@ -227,15 +251,25 @@ class Validator {
     let last: unknown;
     for (let second = 1; second < read.length; second++) {
       for (let first = 1; first <= second; first++) {
-        world.enter(this.#model);
+        world.enter(this.#machine);
         last = this.#readOverrun(record, events.length, [first, second]);
         if (!isDeepStrictEqual(last, ranks(read))) continue;
         this.#expectEvents(record.line, events);
-        world.state = this.#model.state.slice();
+        this.#rest();
+        world.state = this.#machine.save();
         return;
       }
     }
     throw new Mismatch(record.line, "the socket that overran answers", ranks(read), last);
+  }
+
+  /** udevd processes what it has heard, which makes no event. */
+  #rest(): void {
+    const { udevd } = this.#machine;
+    if (udevd === undefined) return;
+    for (let choices = udevd.choices(0); choices > 0; choices = udevd.choices(0)) {
+      if (!udevd.act(0, choices - 1)) return;
+    }
   }
 
   /** All but two events are sent at once, those two after so many reads. */
@@ -259,36 +293,42 @@ class Validator {
   }
 
   #race(records: readonly TraceRecord[], index: number): number {
-    this.#counts.races += 1;
     const calls: TraceCall[] = [];
     let at = index + 1;
     for (let record = records[at]; record?.kind === "call" && !record.after; ) {
       calls.push(record);
       record = records[++at];
     }
-    const events = uevents(records, at);
-    const settled = records[at + events.length];
+    this.#counts.races += 1;
+    return this.#search(records, index, calls, at);
+  }
+
+  /** Calls, and from `at` on what came of them, whose order is nobody's; how many records. */
+  #search(
+    records: readonly TraceRecord[],
+    index: number,
+    calls: readonly TraceCall[],
+    at: number,
+  ): number {
+    const found = uevents(records, at);
+    const events = ofKernel(found);
+    const end = records[at + found.length];
     const line = records[index]?.line ?? 0;
-    if (settled?.kind !== "settled") throw new LoopError("ERR_TRACE_FORMAT", "a race has no end");
+    const settled = end?.kind === "settled" ? end.after : undefined;
+    if (settled === undefined && calls.length !== 1) {
+      throw new LoopError("ERR_TRACE_FORMAT", "a race has no end");
+    }
     this.#counts.calls += calls.length;
     this.#counts.events += events.length;
-    const interleaving = new Interleaving(this.#model, this.#stage, this.#socket, {
-      calls,
-      events,
-      settled: settled.after,
-    });
-    const found = this.#worlds.flatMap((world) => interleaving.search(world));
-    if (found.length === 0) {
+    const race = { calls, events, settled };
+    const interleaving = new Interleaving(this.#machine, this.#stage, this.#socket, race);
+    const worlds = this.#worlds.flatMap((world) => interleaving.search(world));
+    if (worlds.length === 0) {
       const reached = interleaving.furthest;
-      throw new Mismatch(
-        line,
-        "no order of the steps makes this race",
-        reached.recorded,
-        reached.model,
-      );
+      throw new Mismatch(line, "no order of the steps makes it", reached.recorded, reached.model);
     }
-    this.#worlds = unique(found);
-    return at + events.length + 1 - index;
+    this.#worlds = unique(worlds);
+    return at + found.length + (settled === undefined ? 0 : 1) - index;
   }
 }
 
@@ -301,9 +341,13 @@ function uevents(records: readonly TraceRecord[], from: number): TraceUevent[] {
   for (let index = from; ; index++) {
     const record = records[index];
     if (record?.kind !== "uevent") return events;
-    // What udev says is no event of the kernel.
     events.push(record);
   }
+}
+
+/** What udev says is no event of the kernel. */
+function ofKernel(events: readonly TraceUevent[]): TraceUevent[] {
+  return events.filter(({ group }) => group === Group.Kernel);
 }
 
 function seqnumOf(bytes: Uint8Array): string {

@@ -15,7 +15,8 @@ export const simCommand = defineCommand({
   description: [
     "FILE is a trace (NDJSON, also gzipped): calls on a loop device that nobody else used, with " +
       "their results, what sysfs showed after each, and the uevents that came. The simulated " +
-      "kernel is given the same calls. The exit code is 0 where it does the same in all, else 1 " +
+      "kernel is given the same calls; where others raced, or udevd ran, some order of their steps " +
+      "must give what was recorded. The exit code is 0 where it does the same in all, else 1 " +
       "with the first difference; 1 too for a file that is no whole trace, with the line.",
   ],
   options: {
@@ -84,7 +85,7 @@ function textOf(path: string, found: Validation): string[] {
     `  simulated ${escapeText(model)}`,
   ];
   if (udev !== null) {
-    lines.push("  (udevd ran at the recording; what it did by itself is in no trace)");
+    lines.push(`  (udevd ${udev} ran at the recording: no order of its steps gives this)`);
   }
   return lines;
 }
