@@ -15,9 +15,9 @@ export const simCommand = defineCommand({
   description: [
     "FILE is a trace (NDJSON, also gzipped): calls on a loop device that nobody else used, with " +
       "their results, what sysfs showed after each, and the uevents that came. The simulated " +
-      "kernel is given the same calls; where others raced, or udevd ran, some order of their steps " +
-      "must give what was recorded. The exit code is 0 where it does the same in all, else 1 " +
-      "with the first difference; 1 too for a file that is no whole trace, with the line.",
+      "kernel is given the same calls; where others raced, or udevd ran, some order of their " +
+      "steps must give what was recorded. The exit code is 0 where it does the same in all, " +
+      "else 1 with the first difference; 1 too for a file that is no whole trace, with the line.",
   ],
   options: {
     validate: { kind: "text", value: "FILE", summary: "the trace; required" },
