@@ -5,15 +5,11 @@
 import { Action } from "../abi.ts";
 import { BlkpgOperation, Errno } from "../wire/linux.ts";
 import { BlkpgRefusal, Switch } from "./eras.ts";
-import { Events } from "./events.ts";
-import { Files } from "./files.ts";
 import { EventExtra } from "./format.ts";
 import { FileKind, Loop, Partition, Task } from "./layout.ts";
-import { Locks } from "./locks.ts";
+import { Common, Room } from "./room.ts";
 import { Scan } from "./scan.ts";
-import { Setup } from "./setup.ts";
-import { State } from "./state.ts";
-import { Flow, Tasks } from "./tasks.ts";
+import { Flow } from "./tasks.ts";
 
 const SECTOR_SHIFT: u64 = u64(9);
 /** Highest number of a partition (DISK_MAX_PARTS - 1). */
@@ -21,30 +17,11 @@ const NUMBER_MAX: i32 = 255;
 /** Start and length are signed in the kernel. */
 const LLONG_MAX: u64 = u64(u64(u64(0) - u64(1)) >> u64(1));
 
-export class Blkpg {
-  private readonly state: State;
-  private readonly setup: Setup;
-  private readonly tasks: Tasks;
-  private readonly locks: Locks;
-  private readonly files: Files;
-  private readonly events: Events;
+export class Blkpg extends Room {
   private readonly parts: Scan;
 
-  constructor(
-    state: State,
-    setup: Setup,
-    tasks: Tasks,
-    locks: Locks,
-    files: Files,
-    events: Events,
-    parts: Scan,
-  ) {
-    this.state = state;
-    this.setup = setup;
-    this.tasks = tasks;
-    this.locks = locks;
-    this.files = files;
-    this.events = events;
+  constructor(common: Common, parts: Scan) {
+    super(common);
     this.parts = parts;
   }
 

@@ -5,30 +5,14 @@
  */
 import { Errno, LoFlag } from "../wire/linux.ts";
 import { LoOpen, RereadClaim, Switch } from "./eras.ts";
-import { Files } from "./files.ts";
 import { BLOCK_EXT_MAJOR, LOOP_MAJOR, partShift } from "./format.ts";
 import { File, FileFlag, FileKind, Loop, LoState, NodeKind, Partition, Task } from "./layout.ts";
-import { Claim, Locks } from "./locks.ts";
+import { Claim } from "./locks.ts";
+import { Room } from "./room.ts";
 import { OPEN_PARTITION, OPEN_SCANNED, OPEN_STRICT, Routine } from "./routines.ts";
-import { Setup } from "./setup.ts";
-import { State } from "./state.ts";
-import { Flow, Tasks } from "./tasks.ts";
+import { Flow } from "./tasks.ts";
 
-export class Block {
-  private readonly state: State;
-  private readonly setup: Setup;
-  private readonly tasks: Tasks;
-  private readonly locks: Locks;
-  private readonly files: Files;
-
-  constructor(state: State, setup: Setup, tasks: Tasks, locks: Locks, files: Files) {
-    this.state = state;
-    this.setup = setup;
-    this.tasks = tasks;
-    this.locks = locks;
-    this.files = files;
-  }
-
+export class Block extends Room {
   /** open() of a node. Afterwards a: the disk, b: the partition; task's D: the file. */
   open(task: i32): i32 {
     const tasks = this.tasks;

@@ -1,41 +1,14 @@
 /**
  * LOOP_CLR_FD and what ends an attach. Source: drivers/block/loop.c (loop_clr_fd, __loop_clr_fd).
  */
-import { Errno, LoFlag } from "../wire/linux.ts";
+import { LoFlag } from "../wire/linux.ts";
 import { Switch } from "./eras.ts";
-import { Events } from "./events.ts";
-import { Files } from "./files.ts";
 import { Loop, LoState } from "./layout.ts";
-import { Locks } from "./locks.ts";
+import { BLOCKED, Room } from "./room.ts";
 import { Routine } from "./routines.ts";
-import { Setup } from "./setup.ts";
-import { State } from "./state.ts";
-import { Flow, Tasks } from "./tasks.ts";
+import { Flow } from "./tasks.ts";
 
-export class Clear {
-  private readonly state: State;
-  private readonly setup: Setup;
-  private readonly tasks: Tasks;
-  private readonly locks: Locks;
-  private readonly files: Files;
-  private readonly events: Events;
-
-  constructor(
-    state: State,
-    setup: Setup,
-    tasks: Tasks,
-    locks: Locks,
-    files: Files,
-    events: Events,
-  ) {
-    this.state = state;
-    this.setup = setup;
-    this.tasks = tasks;
-    this.locks = locks;
-    this.files = files;
-    this.events = events;
-  }
-
+export class Clear extends Room {
   /** LOOP_CLR_FD: at once, or left to the last close. */
   clearFd(task: i32): i32 {
     const tasks = this.tasks;
@@ -43,10 +16,9 @@ export class Clear {
     const loop = tasks.a(task);
     switch (tasks.pc(task)) {
       case 0: {
-        if (this.locks.isLoTaken(loop)) {
-          return this.locks.isKilled(task) ? tasks.finish(task, -Errno.EINTR) : Flow.Block;
-        }
-        if (state.loop(loop, Loop.State) !== LoState.Bound) return tasks.finish(task, -Errno.ENXIO);
+        const checked = this.checkBound(task, loop);
+        if (checked === BLOCKED) return Flow.Block;
+        if (checked < 0) return tasks.finish(task, checked);
         state.setLoop(loop, Loop.Clearer, tasks.process(task) + 1);
         const isSole = state.loop(loop, Loop.Openers) <= 1;
         const isLeft = this.setup.era.has(Switch.ClearAtClose);

@@ -6,15 +6,12 @@ import { Action } from "../abi.ts";
 import { Errno, LoFlag } from "../wire/linux.ts";
 import { Backing } from "./backing.ts";
 import { AttachEvents, Switch } from "./eras.ts";
-import { Events } from "./events.ts";
-import { Files } from "./files.ts";
 import { EventExtra } from "./format.ts";
 import { FileFlag, Global, Loop, LoState, Task } from "./layout.ts";
-import { Claim, Locks } from "./locks.ts";
+import { Claim } from "./locks.ts";
+import { Common, Room } from "./room.ts";
 import { Routine } from "./routines.ts";
-import { Setup } from "./setup.ts";
-import { State } from "./state.ts";
-import { Flow, Tasks } from "./tasks.ts";
+import { Flow } from "./tasks.ts";
 
 /** LOOP_CONFIGURE_SETTABLE_FLAGS */
 const SETTABLE: i32 =
@@ -25,33 +22,14 @@ const SETTABLE: i32 =
 
 export const NAME_BYTES: i32 = 64;
 
-export class Configure {
-  private readonly state: State;
-  private readonly setup: Setup;
-  private readonly tasks: Tasks;
-  private readonly locks: Locks;
-  private readonly files: Files;
+export class Configure extends Room {
   private readonly backing: Backing;
-  private readonly events: Events;
   private readonly regime: i32;
 
-  constructor(
-    state: State,
-    setup: Setup,
-    tasks: Tasks,
-    locks: Locks,
-    files: Files,
-    backing: Backing,
-    events: Events,
-  ) {
-    this.state = state;
-    this.setup = setup;
-    this.tasks = tasks;
-    this.locks = locks;
-    this.files = files;
+  constructor(common: Common, backing: Backing) {
+    super(common);
     this.backing = backing;
-    this.events = events;
-    this.regime = setup.era.get(Switch.AttachEvents);
+    this.regime = common.setup.era.get(Switch.AttachEvents);
   }
 
   /** a: the device, b: 1 once it is claimed. */

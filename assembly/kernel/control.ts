@@ -5,35 +5,23 @@
 import { Action } from "../abi.ts";
 import { Errno } from "../wire/linux.ts";
 import { Switch } from "./eras.ts";
-import { Events } from "./events.ts";
 import { EventExtra, partShift } from "./format.ts";
 import { File, Loop, LoState, Partition, Task } from "./layout.ts";
-import { Locks } from "./locks.ts";
+import { Common, Room } from "./room.ts";
 import { Scan } from "./scan.ts";
-import { Setup } from "./setup.ts";
-import { State } from "./state.ts";
-import { Flow, Tasks } from "./tasks.ts";
+import { Flow } from "./tasks.ts";
 
 /** Bits of a minor number. */
 const MINORBITS: i32 = 20;
 
-export class Control {
-  private readonly state: State;
-  private readonly setup: Setup;
-  private readonly tasks: Tasks;
-  private readonly locks: Locks;
-  private readonly events: Events;
+export class Control extends Room {
   private readonly parts: Scan;
   private readonly isGlobal: bool;
 
-  constructor(state: State, setup: Setup, tasks: Tasks, locks: Locks, events: Events, parts: Scan) {
-    this.state = state;
-    this.setup = setup;
-    this.tasks = tasks;
-    this.locks = locks;
-    this.events = events;
+  constructor(common: Common, parts: Scan) {
+    super(common);
     this.parts = parts;
-    this.isGlobal = setup.era.has(Switch.GlobalMutex);
+    this.isGlobal = common.setup.era.has(Switch.GlobalMutex);
   }
 
   /** LOOP_CTL_GET_FREE, LOOP_CTL_ADD: B is the number, -1 any. Afterwards a: the place. */

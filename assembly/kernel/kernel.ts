@@ -28,6 +28,7 @@ import {
   TaskStatus,
 } from "./layout.ts";
 import { Locks } from "./locks.ts";
+import { Common } from "./room.ts";
 import { Routine } from "./routines.ts";
 import { Scan } from "./scan.ts";
 import { Scenario } from "./scenario.ts";
@@ -67,6 +68,7 @@ export class Kernel {
     const locks = new Locks(state, setup, tasks);
     const files = new Files(state, setup);
     const parts = new Scan(state, setup, tasks, events);
+    const common = new Common(state, setup, tasks, locks, files, events);
     const backing = new Backing(state, setup, files, events);
     this.state = state;
     this.setup = setup;
@@ -78,12 +80,12 @@ export class Kernel {
     this.views = new Views(state, setup);
     this.scenario = new Scenario(state, setup.era, sockets, events);
     this.parts = parts;
-    this.block = new Block(state, setup, tasks, locks, files);
-    this.configuring = new Configure(state, setup, tasks, locks, files, backing, events);
-    this.status = new Status(state, setup, tasks, locks, files, backing, events);
-    this.clearing = new Clear(state, setup, tasks, locks, files, events);
-    this.control = new Control(state, setup, tasks, locks, events, parts);
-    this.blkpg = new Blkpg(state, setup, tasks, locks, files, events, parts);
+    this.block = new Block(common);
+    this.configuring = new Configure(common, backing);
+    this.status = new Status(common, backing);
+    this.clearing = new Clear(common);
+    this.control = new Control(common, parts);
+    this.blkpg = new Blkpg(common, parts);
   }
 
   /** Devices that the module makes at start (max_loop), and the number that it continues from. */

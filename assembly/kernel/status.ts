@@ -7,55 +7,29 @@ import { Errno, LoFlag } from "../wire/linux.ts";
 import { Backing } from "./backing.ts";
 import { NAME_BYTES } from "./configure.ts";
 import { AttachEvents, Switch } from "./eras.ts";
-import { Events } from "./events.ts";
-import { Files } from "./files.ts";
-import { FileFlag, Loop, LoState, Task } from "./layout.ts";
-import { Claim, Locks } from "./locks.ts";
+import { FileFlag, Loop, Task } from "./layout.ts";
+import { Claim } from "./locks.ts";
+import { BLOCKED, Common, Room } from "./room.ts";
 import { Routine } from "./routines.ts";
-import { Setup } from "./setup.ts";
-import { State } from "./state.ts";
-import { Flow, Tasks } from "./tasks.ts";
+import { Flow } from "./tasks.ts";
 
 /** LOOP_SET_STATUS_SETTABLE_FLAGS, and of those the one that it may take away. */
 const SETTABLE: i32 = LoFlag.LO_FLAGS_AUTOCLEAR | LoFlag.LO_FLAGS_PARTSCAN;
 const CLEARABLE: i32 = LoFlag.LO_FLAGS_AUTOCLEAR;
 
-export class Status {
-  private readonly state: State;
-  private readonly setup: Setup;
-  private readonly tasks: Tasks;
-  private readonly locks: Locks;
-  private readonly files: Files;
+export class Status extends Room {
   private readonly backing: Backing;
-  private readonly events: Events;
 
-  constructor(
-    state: State,
-    setup: Setup,
-    tasks: Tasks,
-    locks: Locks,
-    files: Files,
-    backing: Backing,
-    events: Events,
-  ) {
-    this.state = state;
-    this.setup = setup;
-    this.tasks = tasks;
-    this.locks = locks;
-    this.files = files;
+  constructor(common: Common, backing: Backing) {
+    super(common);
     this.backing = backing;
-    this.events = events;
   }
 
-  /**
-   * mutex_lock_killable of lo_mutex, and the device must be bound: 0 with the lock, BLOCKED, or
-   * -errno without it.
-   */
+  /** The lock of a bound device: 0 with it, BLOCKED, or -errno without. */
   private lockBound(task: i32, loop: i32): i32 {
-    if (this.locks.isLoTaken(loop)) return this.locks.isKilled(task) ? -Errno.EINTR : BLOCKED;
-    if (this.state.loop(loop, Loop.State) !== LoState.Bound) return -Errno.ENXIO;
-    this.locks.takeLo(task, loop);
-    return 0;
+    const checked = this.checkBound(task, loop);
+    if (checked === 0) this.locks.takeLo(task, loop);
+    return checked;
   }
 
   private unlock(task: i32, loop: i32, result: i32): i32 {
@@ -273,6 +247,3 @@ export class Status {
     return this.tasks.finish(task, result);
   }
 }
-
-/** No errno. */
-const BLOCKED: i32 = 1;
