@@ -15,8 +15,8 @@ import { State } from "./state.ts";
 
 const SECTOR: u64 = u64(512);
 const SECTOR_SHIFT: u64 = u64(9);
-/** Offsets and limits are signed in the kernel. */
-const LLONG_MAX: u64 = u64(u64(u64(0) - u64(1)) >> u64(1));
+/** Offsets and lengths are signed in the kernel. */
+export const LLONG_MAX: u64 = u64(u64(u64(0) - u64(1)) >> u64(1));
 
 export class Backing {
   private readonly state: State;

@@ -4,6 +4,7 @@
  */
 import { Action } from "../abi.ts";
 import { BlkpgOperation, Errno } from "../wire/linux.ts";
+import { LLONG_MAX } from "./backing.ts";
 import { BlkpgRefusal, Switch } from "./eras.ts";
 import { EventExtra } from "./format.ts";
 import { FileKind, Loop, Partition, Task } from "./layout.ts";
@@ -14,8 +15,6 @@ import { Flow } from "./tasks.ts";
 const SECTOR_SHIFT: u64 = u64(9);
 /** Highest number of a partition (DISK_MAX_PARTS - 1). */
 const NUMBER_MAX: i32 = 255;
-/** Start and length are signed in the kernel. */
-const LLONG_MAX: u64 = u64(u64(u64(0) - u64(1)) >> u64(1));
 
 export class Blkpg extends Room {
   private readonly parts: Scan;

@@ -86,13 +86,19 @@ export class Control extends Room {
     for (let loop = 0; loop < state.capacity.loops; loop++) {
       const at = state.loopAt(loop);
       if (state.get8(at + Loop.Present) !== 0 || this.isReferred(loop)) continue;
-      state.set8(at + Loop.Present, 1);
-      state.set32(at + Loop.Number, chosen);
-      state.set32(at + Loop.BlockSize, 512);
-      state.set8(at + Loop.Suppressed, this.setup.maxPart === 0 ? 1 : 0);
+      this.place(loop, chosen);
       return loop;
     }
     return -Errno.ENOMEM;
+  }
+
+  /** A blank device in a free place: nobody sees it yet. */
+  place(loop: i32, number: i32): void {
+    const at = this.state.loopAt(loop);
+    this.state.set8(at + Loop.Present, 1);
+    this.state.set32(at + Loop.Number, number);
+    this.state.set32(at + Loop.BlockSize, 512);
+    this.state.set8(at + Loop.Suppressed, this.setup.maxPart === 0 ? 1 : 0);
   }
 
   /** A device that was removed while somebody opened it, or had it open, keeps its place. */

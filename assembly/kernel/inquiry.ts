@@ -47,24 +47,10 @@ export class Inquiry {
     return this.state.get32(this.state.loopAt(loop) + Loop.Number);
   }
 
-  private bytesOf(file: i32): u64 {
-    const state = this.state;
-    const files = this.kernel.files;
-    if (!state.isLoopFile(file)) {
-      return state.get64(state.imageAt(files.get(file, File.Image)) + ImageField.Size);
-    }
-    const loop = files.get(file, File.Loop);
-    if (files.kind(file) === FileKind.Disk) {
-      return u64(state.get64(state.loopAt(loop) + Loop.Capacity) << SECTOR_SHIFT);
-    }
-    const at = state.findPartition(loop, files.get(file, File.Partition));
-    return at < 0 ? u64(0) : u64(state.get64(at + Partition.Size) << SECTOR_SHIFT);
-  }
-
   /** BLKGETSIZE64 */
   size(process: i32, file: i32, view: DataView, at: i32): i32 {
     const checked = this.checkDevice(process, file);
-    if (checked === 0) view.setUint64(at, this.bytesOf(file), true);
+    if (checked === 0) view.setUint64(at, this.kernel.backing.fileSize(file), true);
     return checked;
   }
 
@@ -119,7 +105,11 @@ export class Inquiry {
     view.setUint64(at + StatWord.Major * 8, u64(majorOf(rdev)), true);
     view.setUint64(at + StatWord.Minor * 8, u64(minorOf(rdev)), true);
     const isSized = !isDevice && files.kind(file) === FileKind.Image && !this.isBlock(file);
-    view.setUint64(at + StatWord.Size * 8, isSized ? this.bytesOf(file) : u64(0), true);
+    view.setUint64(
+      at + StatWord.Size * 8,
+      isSized ? this.kernel.backing.fileSize(file) : u64(0),
+      true,
+    );
     view.setUint64(at + StatWord.Rdev * 8, rdev, true);
     return 0;
   }
@@ -179,7 +169,7 @@ export class Inquiry {
     if (!files.isOwn(process, file)) return -Errno.EBADF;
     const kind = files.kind(file);
     if (kind === FileKind.Other || kind === FileKind.Control) return -Errno.EINVAL;
-    const size = this.bytesOf(file);
+    const size = this.kernel.backing.fileSize(file);
     if (offset >= size) return 0;
     const rest = u64(size - offset);
     const bytes = rest < u64(room) ? i32(rest) : room;

@@ -47,6 +47,7 @@ export class Kernel {
   readonly setup: Setup;
   readonly tasks: Tasks;
   readonly files: Files;
+  readonly backing: Backing;
   readonly sockets: Sockets;
   readonly events: Events;
   readonly format: Format;
@@ -70,6 +71,7 @@ export class Kernel {
     const parts = new Scan(state, setup, tasks, events);
     const common = new Common(state, setup, tasks, locks, files, events);
     const backing = new Backing(state, setup, files, events);
+    this.backing = backing;
     this.state = state;
     this.setup = setup;
     this.tasks = tasks;
@@ -94,14 +96,10 @@ export class Kernel {
     assert(loops >= 0 && loops <= state.capacity.loops);
     state.set32(Global.Diskseq, diskseq);
     for (let loop = 0; loop < loops; loop++) {
-      const at = state.loopAt(loop);
-      state.set8(at + Loop.Present, 1);
-      state.set8(at + Loop.Visible, 1);
-      state.set8(at + Loop.Live, 1);
-      state.set8(at + Loop.Shown, 1);
-      state.set32(at + Loop.Number, loop);
-      state.set32(at + Loop.BlockSize, 512);
-      state.set8(at + Loop.Suppressed, this.setup.maxPart === 0 ? 1 : 0);
+      this.control.place(loop, loop);
+      state.setLoop(loop, Loop.Visible, 1);
+      state.setLoop(loop, Loop.Live, 1);
+      state.setLoop(loop, Loop.Shown, 1);
       if (this.setup.era.has(Switch.HasDiskseq)) this.parts.takeDiskseq(loop);
     }
   }
@@ -324,7 +322,7 @@ export class Kernel {
   }
 
   /** A write to `uevent` of a disk (partition 0) or partition; `uuid` -1: without one. */
-  trigger(number: i32, partition: i32, action: i32, view: DataView, uuid: i32): i32 {
+  trigger(number: i32, partition: i32, action: i32, view: DataView | null, uuid: i32): i32 {
     const loop = this.state.findLoop(number);
     if (loop < 0 || this.state.loop(loop, Loop.Shown) === 0) return -Errno.ENOENT;
     if (partition !== 0 && this.state.findPartition(loop, partition) < 0) return -Errno.ENOENT;
