@@ -45,7 +45,7 @@ export class Events {
 
   /** Of a partition, by its record: the disk's suppression is none of its own. */
   partition(loop: i32, at: i32, action: i32, extra: i32): void {
-    this.beginPartition(EventKind.Block, loop, at, action, extra);
+    this.beginPartition(loop, at, action, extra);
     this.broadcast(Group.Kernel);
   }
 
@@ -66,7 +66,7 @@ export class Events {
     if (partition === 0) {
       this.beginDisk(loop, action, extra);
     } else {
-      this.beginPartition(EventKind.Block, loop, at, action, extra);
+      this.beginPartition(loop, at, action, extra);
     }
     if (view !== null) this.draft.fill(EventField.Uuid, view, uuid, 16);
     this.broadcast(Group.Kernel);
@@ -82,15 +82,33 @@ export class Events {
     this.sockets.broadcast(Group.Udev, draft);
   }
 
-  /** A change or its like that no disk had: well-formed, from a process. */
+  /** A change or its like that no disk had: well-formed, from a process, to all of a group. */
   forge(group: i32, sender: i32, action: i32, number: i32, partition: i32, diskseq: i32): void {
+    this.beginForgery(group, sender, action, number, partition, diskseq);
+    this.broadcast(group);
+  }
+
+  /** The same to one socket of the group, with the SEQNUM of the last event. */
+  forgeFor(socket: i32, group: i32, sender: i32, action: i32, number: i32, diskseq: i32): void {
+    this.beginForgery(group, sender, action, number, 0, diskseq);
+    this.draft.set32(EventField.Seqnum, this.state.get32(Global.Seqnum));
+    this.sockets.deliver(socket, this.draft);
+  }
+
+  private beginForgery(
+    group: i32,
+    sender: i32,
+    action: i32,
+    number: i32,
+    partition: i32,
+    diskseq: i32,
+  ): void {
     const draft = this.draft;
     const kind = group === Group.Udev ? EventKind.Udev : EventKind.Block;
     this.begin(kind, action, EventExtra.None, number);
     draft.set8(EventField.Sender, sender);
     draft.set8(EventField.Partition, partition);
     draft.set32(EventField.Diskseq, diskseq);
-    this.broadcast(group);
   }
 
   private begin(kind: i32, action: i32, extra: i32, number: i32): void {
@@ -109,10 +127,10 @@ export class Events {
     this.draft.set8(EventField.Instance, this.state.get8(at + Loop.Instance));
   }
 
-  private beginPartition(kind: i32, loop: i32, at: i32, action: i32, extra: i32): void {
+  private beginPartition(loop: i32, at: i32, action: i32, extra: i32): void {
     const state = this.state;
     const disk = state.loopAt(loop);
-    this.begin(kind, action, extra, state.get32(disk + Loop.Number));
+    this.begin(EventKind.Block, action, extra, state.get32(disk + Loop.Number));
     const draft = this.draft;
     draft.set32(EventField.Diskseq, state.get32(disk + Loop.Diskseq));
     draft.set8(EventField.Partition, state.get8(at + Partition.Number));

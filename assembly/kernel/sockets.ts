@@ -1,13 +1,7 @@
-/**
- * Netlink sockets of NETLINK_KOBJECT_UEVENT: queues that take what there is room for and say so
- * when there is none. Source: net/netlink/af_netlink.c (netlink_broadcast_deliver, netlink_overrun,
- * netlink_recvmsg, netlink_rcv_wake).
- */
-import { Group } from "../abi.ts";
 import { Errno } from "../wire/linux.ts";
 import { Bytes } from "./bytes.ts";
 import { Switch } from "./eras.ts";
-import { EventKind, Format, Sender } from "./format.ts";
+import { Format, Sender } from "./format.ts";
 import { EventField, Socket } from "./layout.ts";
 import { Setup } from "./setup.ts";
 import { State } from "./state.ts";
@@ -89,7 +83,8 @@ export class Sockets {
     }
   }
 
-  private deliver(socket: i32, event: Bytes): void {
+  /** One socket takes a copy, or loses it. */
+  deliver(socket: i32, event: Bytes): void {
     const state = this.state;
     const at = state.socketAt(socket);
     const count = state.get8(at + Socket.Count);
@@ -186,13 +181,5 @@ export class Sockets {
     view.setUint32(0, port, true);
     view.setUint32(4, sender === Sender.Kernel ? 0 : 321, true);
     view.setUint32(8, 0, true);
-  }
-
-  /** Hands a datagram of another process to a socket. */
-  inject(socket: i32, event: Bytes, sender: i32): void {
-    event.set8(EventField.Sender, sender);
-    const group = this.state.get8(this.state.socketAt(socket) + Socket.Group);
-    if (group === Group.Udev) event.set8(EventField.Kind, EventKind.Udev);
-    this.deliver(socket, event);
   }
 }

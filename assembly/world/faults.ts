@@ -1,16 +1,7 @@
 /** What goes wrong around process 0: forged, flooding and lost datagrams, and its own death. */
 import { Action, Group } from "../abi.ts";
-import { Bytes } from "../kernel/bytes.ts";
-import { EventExtra, EventKind, Sender } from "../kernel/format.ts";
-import {
-  EventField,
-  Global,
-  Loop,
-  ProcessField,
-  Socket,
-  Task,
-  TaskStatus,
-} from "../kernel/layout.ts";
+import { Sender } from "../kernel/format.ts";
+import { Loop, ProcessField, Socket, Task, TaskStatus } from "../kernel/layout.ts";
 import { Routine } from "../kernel/routines.ts";
 import { Step } from "../kernel/tasks.ts";
 import { Caller, NONE } from "./caller.ts";
@@ -30,13 +21,10 @@ enum Death {
 export class Faults {
   private readonly state: WorldState;
   private readonly caller: Caller;
-  /** The forgery under way: the socket copies it. */
-  private readonly draft: Bytes;
 
   constructor(caller: Caller) {
     this.state = caller.state;
     this.caller = caller;
-    this.draft = new Bytes(new ArrayBuffer(EventField.Bytes));
   }
 
   choices(at: i32): i32 {
@@ -103,22 +91,19 @@ export class Faults {
 
   private forge(at: i32, deed: i32): void {
     const kernel = this.caller.kernel;
-    const draft = this.draft;
     const number = this.state.get16(at + Actor.Number);
     const loop = kernel.state.findLoop(number);
     const isLater = ((deed - Deed.ForgeLater) & 1) === 0;
     const diskseq = loop < 0 ? 0 : kernel.state.get32(kernel.state.loopAt(loop) + Loop.Diskseq);
-    draft.zero(0, EventField.Bytes);
-    draft.set8(EventField.Kind, EventKind.Block);
-    draft.set8(EventField.Action, isLater ? Action.Change : Action.Remove);
-    draft.set8(EventField.Extra, EventExtra.None);
-    draft.set32(EventField.Number, number);
-    draft.set32(EventField.Diskseq, isLater ? diskseq + 1 : diskseq);
-    draft.set32(EventField.Seqnum, kernel.state.get32(Global.Seqnum));
-    const isUdev = deed >= Deed.ForgeLaterUdev;
-    const isInjected = !isUdev && deed >= Deed.ForgeLaterInjected;
-    const sender = isUdev ? Sender.Udev : isInjected ? Sender.Injector : Sender.Forger;
-    kernel.sockets.inject(this.socket(isUdev ? Group.Udev : Group.Kernel), draft, sender);
+    const group: i32 = deed >= Deed.ForgeLaterUdev ? Group.Udev : Group.Kernel;
+    kernel.events.forgeFor(
+      this.socket(group),
+      group,
+      senderOf(deed),
+      isLater ? Action.Change : Action.Remove,
+      number,
+      isLater ? diskseq + 1 : diskseq,
+    );
   }
 
   private lose(deed: i32): void {
@@ -128,7 +113,7 @@ export class Faults {
 
   private trigger(at: i32): void {
     const number = this.state.get16(at + Actor.Number);
-    this.caller.kernel.trigger(number, 0, Action.Change, this.draft.view, -1);
+    this.caller.kernel.trigger(number, 0, Action.Change, null, -1);
   }
 
   /* Death. */
@@ -194,4 +179,10 @@ export class Faults {
     assert(false);
     return -1;
   }
+}
+
+/** Whose a forgery claims to be, or how it comes. */
+function senderOf(deed: i32): i32 {
+  if (deed >= Deed.ForgeLaterUdev) return Sender.Udev;
+  return deed >= Deed.ForgeLaterInjected ? Sender.Injector : Sender.Forger;
 }

@@ -40,14 +40,11 @@ export class Rereader {
   private readonly state: WorldState;
   private readonly caller: Caller;
   private readonly setup: Setup;
-  /** No UUID. */
-  private readonly nothing: DataView;
 
   constructor(caller: Caller) {
     this.state = caller.state;
     this.caller = caller;
     this.setup = caller.kernel.setup;
-    this.nothing = new DataView(new ArrayBuffer(16));
   }
 
   choices(at: i32): i32 {
@@ -180,7 +177,7 @@ export class Rereader {
 
   private trigger(at: i32, partition: i32): void {
     const number = this.state.get16(at + Actor.Number);
-    this.caller.kernel.trigger(number, partition, Action.Change, this.nothing, -1);
+    this.caller.kernel.trigger(number, partition, Action.Change, null, -1);
   }
 
   /** The count is the partition that was told of last, plus one; 0: none was, nor the disk. */
