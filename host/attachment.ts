@@ -3,8 +3,9 @@
 import { LoFlag } from "../assembly/wire/linux.ts";
 import { CommandFlag, type CorePartition, LoopError, Result } from "./core.ts";
 import { readBackingPath, tableFields, toJson } from "./describe.ts";
+import { devnumOf } from "./devnum.ts";
 import type { Outcome } from "./driver.ts";
-import { deviceName, devnumOf } from "./names.ts";
+import { deviceName } from "./names.ts";
 import { type CheckedAttach, partscanOf } from "./options.ts";
 import type { Session } from "./session.ts";
 import type { Monitor, MonitorOptions } from "./stream-types.ts";

@@ -52,13 +52,6 @@ export function partitionName(disk: string, number: number): string {
   return /\d$/.test(disk) ? `${disk}p${number}` : `${disk}${number}`;
 }
 
-/** A dev_t as the kernel encodes it (include/linux/kdev_t.h, huge_encode_dev): `254:0`. */
-export function devnumOf(device: bigint): string {
-  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n);
-  const minor = (device & 0xffn) | ((device >> 12n) & 0xffffff00n);
-  return `${major}:${minor}`;
-}
-
 /** 16 bytes as on disk, the first three fields little-endian, in the spelling of sfdisk. */
 export function guidText(bytes: Uint8Array): string {
   const hex = (from: number, to: number, reverse: boolean): string => {

@@ -1,8 +1,8 @@
 /** What `detach` and its like are given, turned into an instance. Opens and touches nothing. */
 import type { CoreCommand } from "./core.ts";
+import { devnumOf } from "./devnum.ts";
 import { LoopError } from "./errors.ts";
 import type { FileFacts } from "./kernel.ts";
-import { devnumOf } from "./names.ts";
 import type { Session } from "./session.ts";
 import type { LoopDevice } from "./types.ts";
 

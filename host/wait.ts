@@ -13,12 +13,13 @@ import {
   WaitResult,
   WaitWord,
 } from "./core.ts";
+import { majorOf, minorOf } from "./devnum.ts";
 import type { Outcome } from "./driver.ts";
 import { LoopError } from "./errors.ts";
 import { failureError } from "./failures.ts";
 import { readTable } from "./list.ts";
 import type { MonitorRequest } from "./monitor.ts";
-import { deviceOf, devnumOf, partitionName } from "./names.ts";
+import { deviceOf, partitionName } from "./names.ts";
 import { waitTimeoutMs } from "./options.ts";
 import { partitionsOf } from "./partitions.ts";
 import type { Session } from "./session.ts";
@@ -134,8 +135,8 @@ export async function findPlace(session: Session, device: string): Promise<Place
   }
   const facts = await session.kernel.findFile(path);
   if (facts?.isBlockDevice) {
-    const [major = 0, minor = 0] = devnumOf(facts.rdev).split(":").map(Number);
-    const place = session.kernel.diskOf(major, minor);
+    const { rdev } = facts;
+    const place = session.kernel.diskOf(Number(majorOf(rdev)), Number(minorOf(rdev)));
     if (place) return place;
   } else if (facts) {
     throw new LoopError("ERR_LOOP_ARGUMENT", `${device}: not a block device`);

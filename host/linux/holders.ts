@@ -7,10 +7,10 @@
  * while it is read, or may not be read, is passed over.
  */
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { encodeDevice } from "../devnum.ts";
 import type { Holder } from "../kernel.ts";
 import {
   attempt,
-  encodeDevice,
   listLoops,
   listNames,
   listPartitions,

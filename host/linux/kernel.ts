@@ -11,6 +11,7 @@ import { stat } from "node:fs/promises";
 import { release } from "node:os";
 import { Call, Group, Place, StatWord } from "../../assembly/abi.ts";
 import { Errno, Ioctl, OpenFlag } from "../../assembly/wire/linux.ts";
+import { majorOf, minorOf } from "../devnum.ts";
 import type { FileFacts, Holder, Kernel, KernelCall, Stream } from "../kernel.ts";
 import { addressOf, close, flock, ioctlBuffer, ioctlValue, openat } from "./libc.ts";
 import { doUeventsCome } from "./namespace.ts";
@@ -25,8 +26,6 @@ import {
   findDiskseq,
   findUnbound,
   listNames,
-  majorOf,
-  minorOf,
   readAttribute,
   readDisk,
 } from "./sysfs.ts";
@@ -45,10 +44,6 @@ const prompt: ReadonlySet<number> = new Set([
 
 /** struct blkpg_ioctl_arg: i32 op, i32 flags, i32 datalen, 4 bytes of padding, pointer. */
 const BLKPG_ARGUMENT_BYTES = 24;
-
-/** Source: include/uapi/asm-generic/errno.h. */
-const ENOTCONN = 107;
-const EALREADY = 114;
 
 /** How long the names that a count was made of are worth telling. */
 const REMEMBERED_NS = 1_000_000_000n;
@@ -185,9 +180,9 @@ export class LinuxKernel implements Kernel {
   }
 
   #subscribe(group: number): number {
-    if (this.#stream === undefined) return -ENOTCONN;
+    if (this.#stream === undefined) return -Errno.ENOTCONN;
     if (group !== Group.Kernel && group !== Group.Udev) return -Errno.EINVAL;
-    if (this.#sockets.has(group)) return -EALREADY;
+    if (this.#sockets.has(group)) return -Errno.EALREADY;
     const socket = UeventSocket.open(group, this.#stream, this.#options);
     if (typeof socket === "number") return socket;
     this.#sockets.set(group, socket);
@@ -198,7 +193,7 @@ export class LinuxKernel implements Kernel {
     const socket = this.#sockets.get(group);
     this.#sockets.delete(group);
     socket?.close();
-    return socket ? 0 : -ENOTCONN;
+    return socket ? 0 : -Errno.ENOTCONN;
   }
 
   /**

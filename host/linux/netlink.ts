@@ -7,6 +7,7 @@
  * the queue has been empty, and nobody knows how many.
  */
 import { Group } from "../../assembly/abi.ts";
+import { Errno } from "../../assembly/wire/linux.ts";
 import type { Stream } from "../kernel.ts";
 import { bind, close, getOption, setOption, socket } from "./libc.ts";
 import { Messages } from "./messages.ts";
@@ -30,9 +31,6 @@ const SO_MEMINFO = 55;
 /** Source: include/uapi/linux/sock_diag.h. */
 const SK_MEMINFO_DROPS = 8;
 const SK_MEMINFO_VARS = 9;
-
-/** Source: include/uapi/asm-generic/errno.h. */
-const ENOBUFS = 105;
 
 /** As much as udevd takes: more than 100 000 events. */
 const RECEIVE_BUFFER_BYTES = 128 << 20;
@@ -121,7 +119,7 @@ export class UeventSocket {
         this.#stream.datagrams(count);
         if (this.#isClosed) return;
       }
-      if (count === -ENOBUFS) this.#isOverrun = true;
+      if (count === -Errno.ENOBUFS) this.#isOverrun = true;
       else isEmpty = count < this.#messages.count;
       if (performance.now() >= end) break;
     }

@@ -6,9 +6,10 @@
  */
 import { Place } from "../../assembly/abi.ts";
 import { Errno, FileType } from "../../assembly/wire/linux.ts";
+import { encodeDevice } from "../devnum.ts";
 import type { KernelCall } from "../kernel.ts";
 import { AT_FDCWD, close, mknodat, openDetachedTmpfs, unlinkat } from "./libc.ts";
-import { encodeDevice, errnoOf, parseDevnum, readAttribute } from "./sysfs.ts";
+import { errnoOf, parseDevnum, readAttribute } from "./sysfs.ts";
 
 /** A path relative to a directory's descriptor; absolute where that is `AT_FDCWD`. */
 export interface Location {

@@ -23,21 +23,6 @@ const U64_MAX = 0xffff_ffff_ffff_ffffn;
 const MAJOR_MAX = 0xfff;
 const MINOR_MAX = 0xf_ffff;
 
-/** A devnum as stat(2) and mknod(2) have it. Source: new_encode_dev (include/linux/kdev_t.h). */
-export function encodeDevice(major: number, minor: number): number {
-  return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
-}
-
-/** The major of a dev_t. Source: glibc, bits/sysmacros.h, gnu_dev_major. */
-export function majorOf(device: bigint): bigint {
-  return ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
-}
-
-/** The minor of a dev_t. Source: glibc, bits/sysmacros.h, gnu_dev_minor. */
-export function minorOf(device: bigint): bigint {
-  return (device & 0xffn) | ((device >> 12n) & 0xffff_ff00n);
-}
-
 /** `-errno` of an error of Node's file functions or of `parseDecimal`; throws others again. */
 export function errnoOf(error: unknown): number {
   const errno = (error as NodeJS.ErrnoException).errno;
@@ -129,11 +114,6 @@ export interface SysfsPartition {
   readonly minor: number;
   readonly start: bigint;
   readonly size: bigint;
-}
-
-/** Kernel name of a partition. Source: add_partition (block/partitions/core.c). */
-export function partitionName(disk: string, number: number): string {
-  return `${disk}${/[0-9]$/.test(disk) ? "p" : ""}${number}`;
 }
 
 /** Partitions of a disk that can be opened, by ascending number. */

@@ -5,8 +5,9 @@
 import { closeSync, openSync, statSync, writeSync } from "node:fs";
 import { Limit } from "../../assembly/abi.ts";
 import { Errno } from "../../assembly/wire/linux.ts";
+import { partitionName } from "../names.ts";
 import { close, connect, socket } from "./libc.ts";
-import { errnoOf, partitionName, readName } from "./sysfs.ts";
+import { errnoOf, readName } from "./sysfs.ts";
 
 /** Sources: include/linux/socket.h, include/linux/net.h. */
 const AF_UNIX = 1;

@@ -5,6 +5,7 @@
 import { Call, CallWord, Place, StatWord } from "../../assembly/abi.ts";
 import { Errno, FileType, Ioctl, Lock, OpenFlag } from "../../assembly/wire/linux.ts";
 import { LoopConfig, LoopInfo } from "../../assembly/wire/loop.ts";
+import { encodeDevice } from "../devnum.ts";
 import type { KernelCall } from "../kernel.ts";
 import type { Machine, Opened } from "./machine.ts";
 import type { Job } from "./scheduler.ts";
@@ -221,7 +222,7 @@ export class Calls {
     set(StatWord.Mode, FileType.S_IFBLK);
     set(StatWord.Major, devnum[0]);
     set(StatWord.Minor, devnum[1]);
-    view.setBigUint64(8 * StatWord.Rdev, encodeDevnum(...devnum), true);
+    set(StatWord.Rdev, encodeDevice(...devnum));
     return 0;
   }
 
@@ -348,11 +349,6 @@ export class Calls {
 export function nodeOf(path: string): Node | undefined {
   const match = /^\/dev\/loop(\d{1,7})(?:p(\d{1,3}))?$/.exec(path);
   return match ? { number: Number(match[1]), partition: Number(match[2] ?? 0) } : undefined;
-}
-
-/** As the kernel encodes it (huge_encode_dev). */
-export function encodeDevnum(major: number, minor: number): bigint {
-  return BigInt((minor & 0xff) | (major << 8)) | (BigInt(minor & ~0xff) << 12n);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

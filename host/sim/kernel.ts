@@ -6,9 +6,10 @@
 import { Call, DatagramWord, type Group, Limit } from "../../assembly/abi.ts";
 import { Routine } from "../../assembly/kernel/routines.ts";
 import { Errno } from "../../assembly/wire/linux.ts";
+import { encodeDevice } from "../devnum.ts";
 import { LoopError } from "../errors.ts";
 import type { FileFacts, Holder, Kernel, KernelCall, Stream } from "../kernel.ts";
-import { Calls, encodeDevnum, nodeOf } from "./calls.ts";
+import { Calls, nodeOf } from "./calls.ts";
 import { Clock, type ClockKind } from "./clock.ts";
 import { type Fault, Faults } from "./faults.ts";
 import { loadDefaultModel } from "./kernel-file.ts";
@@ -211,7 +212,7 @@ export class SimKernel implements Kernel {
     if (nodeOf(path) === undefined) return this.#machine.images.facts(path);
     const devnum = this.#machine.devnumOf(path.slice("/dev/".length));
     if (devnum === undefined) return undefined;
-    return { isBlockDevice: true, device: 5n, inode: 0n, rdev: encodeDevnum(...devnum) };
+    return { isBlockDevice: true, device: 5n, inode: 0n, rdev: BigInt(encodeDevice(...devnum)) };
   }
 
   async findHolders(disk: string, exceptDescriptor = -1): Promise<Holder[]> {

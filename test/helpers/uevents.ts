@@ -1,5 +1,6 @@
 /** Events of any disk, as the kernel and udev send them: what the scripted kernel tells. */
 import type { Fault } from "../../assembly/abi.ts";
+import { partitionName } from "../../host/names.ts";
 import { type Datagram, kernelMessage, udevMessage } from "./datagrams.ts";
 
 /** One event of a disk, or of a partition of it. */
@@ -44,10 +45,6 @@ export function otherEvent(seqnum: bigint): Datagram {
 function pathOf({ disk, partition }: Uevent): string {
   const path = `/devices/virtual/block/${disk}`;
   return partition === 0 ? path : `${path}/${partitionName(disk, partition)}`;
-}
-
-function partitionName(disk: string, partition: number): string {
-  return /\d$/.test(disk) ? `${disk}p${partition}` : `${disk}${partition}`;
 }
 
 /** In the kernel's order. */

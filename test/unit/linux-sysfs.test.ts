@@ -7,10 +7,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DiskWord, Limit, PartitionEntryWord } from "../../assembly/abi.ts";
 import { Errno } from "../../assembly/wire/linux.ts";
+import { encodeDevice, majorOf, minorOf } from "../../host/devnum.ts";
 import {
   diskOfDevnum,
   EPROTO,
-  encodeDevice,
   errnoOf,
   fillPartitions,
   findBacking,
@@ -18,15 +18,13 @@ import {
   findUnbound,
   listNames,
   listPartitions,
-  majorOf,
-  minorOf,
   parseDecimal,
   parseDevnum,
-  partitionName,
   readAttribute,
   readDisk,
   readName,
 } from "../../host/linux/sysfs.ts";
+import { partitionName } from "../../host/names.ts";
 
 const folders: string[] = [];
 test.after(() => {
