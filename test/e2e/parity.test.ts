@@ -9,8 +9,8 @@ import { test } from "uvu";
 import { Call, Place } from "../../assembly/abi.ts";
 import { isKnownVersion, packVersion } from "../../assembly/kernel/eras.ts";
 import { BlkpgOperation, Ioctl, OpenFlag } from "../../assembly/wire/linux.ts";
+import { Random } from "../../host/sim/random.ts";
 import { missing } from "../helpers/needs.ts";
-import { mulberry } from "../helpers/random.ts";
 import { packageRoot } from "../helpers/root.ts";
 import { skip } from "../helpers/skip.ts";
 import { Parity, type Twin } from "./parity.ts";
@@ -52,13 +52,13 @@ function unknownVersion(): string | undefined {
 /** Random calls of one process. */
 class Walk {
   readonly #parity: Parity;
-  readonly #random: () => number;
+  readonly #random: Random;
   readonly #devices: Twin[] = [];
   readonly #images: Twin[] = [];
 
   constructor(parity: Parity, seed: number) {
     this.#parity = parity;
-    this.#random = mulberry(seed);
+    this.#random = new Random(seed);
   }
 
   async run(): Promise<void> {
@@ -160,7 +160,7 @@ class Walk {
   }
 
   #draw(below: number): number {
-    return Math.floor(this.#random() * below);
+    return this.#random.below(below);
   }
 
   #pick<T>(choices: readonly T[]): T | undefined {

@@ -1,6 +1,6 @@
 /** Changes a datagram where it is bytes: bits, NULs, pieces, and the words of udev's header. */
 import { Group } from "../../assembly/abi.ts";
-import type { Random } from "./random.ts";
+import type { Draws } from "./draws.ts";
 
 const digits = { first: 0x30, last: 0x39 };
 /** Bytes that mean something to a reader, or are next to one that does. */
@@ -10,7 +10,7 @@ const piecesMax = 40;
 
 /** `other`: bytes of another one, to take pieces from. */
 export function mutateBytes(
-  random: Random,
+  random: Draws,
   bytes: Buffer,
   group: Group,
   other: Uint8Array,
@@ -47,7 +47,7 @@ export function mutateBytes(
   }
 }
 
-function flip(random: Random, bytes: Buffer<ArrayBuffer>, at: number): Buffer<ArrayBuffer> {
+function flip(random: Draws, bytes: Buffer<ArrayBuffer>, at: number): Buffer<ArrayBuffer> {
   return set(bytes, at, (bytes[at] ?? 0) ^ (1 << random.below(8)));
 }
 
@@ -67,13 +67,13 @@ function splice(
 }
 
 /** The next NUL is not there, or is another byte. */
-function removeNul(random: Random, bytes: Buffer<ArrayBuffer>, from: number): Buffer<ArrayBuffer> {
+function removeNul(random: Draws, bytes: Buffer<ArrayBuffer>, from: number): Buffer<ArrayBuffer> {
   const at = bytes.indexOf(0, from);
   if (at < 0) return bytes;
   return random.once(2) ? splice(bytes, at, 1) : set(bytes, at, random.pick(marked));
 }
 
-function pieceOf(random: Random, bytes: Uint8Array, count: number): Uint8Array {
+function pieceOf(random: Draws, bytes: Uint8Array, count: number): Uint8Array {
   const at = random.below(bytes.length);
   return bytes.subarray(at, at + count);
 }
@@ -92,14 +92,14 @@ function swap(
 }
 
 /** The next digit is another. */
-function digit(random: Random, bytes: Buffer<ArrayBuffer>, from: number): Buffer<ArrayBuffer> {
+function digit(random: Draws, bytes: Buffer<ArrayBuffer>, from: number): Buffer<ArrayBuffer> {
   const { first, last } = digits;
   const at = bytes.findIndex((byte, index) => index >= from && byte >= first && byte <= last);
   return at < 0 ? bytes : set(bytes, at, first - 1 + random.below(12));
 }
 
 /** A word of the header is another; or its place and length move together. */
-function header(random: Random, bytes: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
+function header(random: Draws, bytes: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
   if (bytes.length < 40) return bytes;
   if (random.once(3)) {
     const by = random.below(9) - 4;

@@ -6,8 +6,8 @@ import { DatagramFlag, Group, Limit } from "../../assembly/abi.ts";
 import { type Datagram, kernelDatagram, udevDatagram, udevHeader } from "../helpers/datagrams.ts";
 import { mutateBytes } from "./bytes.ts";
 import type { Sample } from "./corpus.ts";
+import type { Draws } from "./draws.ts";
 import type { Input } from "./oracle.ts";
-import type { Random } from "./random.ts";
 
 /** Others than the corpus has: more than the core remembers. */
 const otherDisks = 24;
@@ -77,11 +77,11 @@ interface Draft {
 export class Mutator {
   /** the highest SEQNUM that was taken */
   seqnum = 100_000;
-  readonly #random: Random;
+  readonly #random: Draws;
   readonly #samples: readonly Sample[];
   readonly #kernel: readonly Sample[];
 
-  constructor(random: Random, samples: readonly Sample[]) {
+  constructor(random: Draws, samples: readonly Sample[]) {
     this.#random = random;
     this.#samples = samples;
     this.#kernel = samples.filter(({ group }) => group === Group.Kernel);

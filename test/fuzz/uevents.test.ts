@@ -17,10 +17,10 @@ import { type Facts, readNaively } from "../helpers/naive-uevent.ts";
 import { note } from "../helpers/note.ts";
 import { Stage } from "../helpers/stage.ts";
 import { escaped, readCorpus, udevHeaderBytes } from "./corpus.ts";
+import { Draws } from "./draws.ts";
 import { Duel } from "./duel.ts";
 import { Mutator, middle, ownDisk, secondDisk } from "./mutate.ts";
 import { type Expected, type Input, Oracle, type Subscription } from "./oracle.ts";
-import { Random } from "./random.ts";
 
 // Other tests cover the same lines; to count them a million times costs half as much again.
 stopCoverage();
@@ -100,7 +100,7 @@ function describe({ datagram: { bytes, ...sender }, slot }: Input): string {
 function runBatch(opened: Opened, from: number, batch: number, read = readNaively): Counts {
   const { duel } = opened;
   const oracle = opened.oracle(read);
-  const mutator = new Mutator(new Random(from, batch), corpus);
+  const mutator = new Mutator(new Draws(from, batch), corpus);
   const counts: Counts = new Map();
   duel.reset();
   for (let index = 0; index < batchRuns; index++) {
@@ -202,7 +202,7 @@ test("no mutation ends a wait, whatever it wakes", async () => {
     looks += 1;
     if (disk) judge.looked(name, disk, isLossy);
   };
-  const mutator = new Mutator(new Random(seed, -1), corpus);
+  const mutator = new Mutator(new Draws(seed, -1), corpus);
   for (let index = 0; index < 40 * batchRuns; index++) {
     const input = mutator.next();
     const expected = judge.expect(input);

@@ -8,9 +8,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Group } from "../../assembly/abi.ts";
 import { ActorKind, Deed, Left } from "../../assembly/world/layout.ts";
+import { Random } from "../../host/sim/random.ts";
 import type { SimActor, SimWorld } from "../../host/sim/world.ts";
 import { Image } from "../helpers/models.ts";
-import { mulberry } from "../helpers/random.ts";
 import { packageRoot } from "../helpers/root.ts";
 import {
   attachScript,
@@ -85,14 +85,14 @@ test("all that actors can do is done", () => {
 
 class Run {
   readonly #worlds: readonly [SimWorld, SimWorld];
-  readonly #next: () => number;
+  readonly #random: Random;
   readonly #actors: number;
   #place: Place = beginning;
   #moves = 0;
 
   constructor(worlds: readonly [SimWorld, SimWorld], seed: number) {
     this.#worlds = worlds;
-    this.#next = mulberry(seed);
+    this.#random = new Random(seed);
     this.#actors = cast(seed).length;
     this.#each((world) => world.model.openSocket(0, Group.Kernel, 1 << 24, true));
     this.#each((world) => world.model.openSocket(0, Group.Udev, 1 << 24, true));
@@ -114,7 +114,7 @@ class Run {
 
   #move(): void {
     this.#moves++;
-    const draw = Math.floor(this.#next() * (this.#actors + 3));
+    const draw = this.#random.below(this.#actors + 3);
     if (draw < this.#actors) this.#act(draw);
     else if (draw < this.#actors + 2) this.#step();
     else this.#receive();
@@ -124,7 +124,7 @@ class Run {
   #act(actor: number): void {
     const choices = this.#each((world) => world.choices(actor));
     if (choices === 0) return;
-    const choice = Math.floor(this.#next() * choices);
+    const choice = this.#random.below(choices);
     const deed = this.#each((world) => world.deed(actor, choice));
     if (this.#each((world) => world.act(actor, choice))) reached.add(deedName(deed));
   }
@@ -135,7 +135,7 @@ class Run {
   }
 
   #receive(): void {
-    const group = this.#next() < 0.5 ? Group.Kernel : Group.Udev;
+    const group = this.#random.next() < 0.5 ? Group.Kernel : Group.Udev;
     if (this.#each((world) => world.truth(0, group)) < 0) return;
     const socket = group === Group.Kernel ? 1 : 2;
     this.#each((world) => world.model.receive(socket));

@@ -8,8 +8,8 @@ import { Group } from "../../assembly/abi.ts";
 import { Routine } from "../../assembly/kernel/routines.ts";
 import { Lock, LoFlag, OpenFlag } from "../../assembly/wire/linux.ts";
 import { type Model, type ModelCall, Step } from "../../host/sim/model.ts";
+import { Random } from "../../host/sim/random.ts";
 import { Image } from "../helpers/models.ts";
-import { mulberry } from "../helpers/random.ts";
 
 export const chaosOptions = {
   loops: 3,
@@ -34,7 +34,7 @@ interface Running {
 
 export class Chaos {
   readonly models: readonly Model[];
-  readonly #next: () => number;
+  readonly #random: Random;
   readonly #sockets: readonly number[];
   readonly descriptors: number[][] = Array.from({ length: processes }, () => []);
   /** of loop-control, the latest one */
@@ -48,7 +48,7 @@ export class Chaos {
 
   constructor(models: readonly Model[], seed: number) {
     this.models = models;
-    this.#next = mulberry(seed);
+    this.#random = new Random(seed);
     this.#sockets = [
       this.each((model) => model.openSocket(3, Group.Kernel, 1 << 24)),
       this.each((model) => model.openSocket(3, Group.Kernel, 2304, true)),
@@ -241,7 +241,7 @@ export class Chaos {
   }
 
   #draw(below: number): number {
-    return Math.floor(this.#next() * below);
+    return this.#random.below(below);
   }
 
   #pick<T>(choices: readonly T[]): T {

@@ -6,8 +6,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ActorKind } from "../../assembly/world/layout.ts";
+import { Random } from "../../host/sim/random.ts";
 import type { SimActor, SimWorld } from "../../host/sim/world.ts";
-import { mulberry } from "../helpers/random.ts";
 import {
   type AttachScript,
   attachScript,
@@ -107,11 +107,11 @@ test("a random scheduler finds the race, and none where there is none", () => {
 /** Whether one random order makes a partition blink. */
 function randomRun(version: string, options: AttachScript, seed: number): boolean {
   const world = openWasmWorld([opener], { version });
-  const next = mulberry(seed);
+  const random = new Random(seed);
   const script = attachScript(options);
   let place = beginning;
   while (place.line < script.length || world.choices(0) > 0) {
-    if (world.choices(0) > 0 && next() < 0.5) world.act(0, 0);
+    if (world.choices(0) > 0 && random.next() < 0.5) world.act(0, 0);
     else place = stepScript(world, script, place) ?? place;
   }
   return world.flap !== undefined;
