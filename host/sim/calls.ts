@@ -7,7 +7,7 @@ import { Errno, FileType, Ioctl, Lock, OpenFlag } from "../../assembly/wire/linu
 import { LoopConfig, LoopInfo } from "../../assembly/wire/loop.ts";
 import { encodeDevice } from "../devnum.ts";
 import type { KernelCall } from "../kernel.ts";
-import type { Machine, Opened } from "./machine.ts";
+import { type Machine, type Node, nameOf, type Opened } from "./machine.ts";
 import type { Job } from "./scheduler.ts";
 
 /** Descriptors of the simulation begin here; lower ones are of the machine. */
@@ -20,11 +20,6 @@ const loopOffsetAt = 24;
 const loopSizeLimitAt = 32;
 
 type Words = Partial<Record<CallWord, number | bigint>>;
-
-interface Node {
-  readonly number: number;
-  readonly partition: number;
-}
 
 export class Calls {
   readonly #machine: Machine;
@@ -195,9 +190,9 @@ export class Calls {
     return this.#openAs(call, {}, () => this.#opened("image", image), image);
   }
 
-  #openNode(call: KernelCall, { number, partition }: Node): Job | number {
-    const name = partition === 0 ? `loop${number}` : `loop${number}p${partition}`;
-    if (this.#machine.devnumOf(name) === undefined) return -Errno.ENOENT;
+  #openNode(call: KernelCall, node: Node): Job | number {
+    const { number, partition } = node;
+    if (this.#machine.devnumOf(nameOf(node)) === undefined) return -Errno.ENOENT;
     if ((call.request & OpenFlag.O_PATH) !== 0) {
       this.#paths.set(this.#nextPath, { number, partition });
       return this.#nextPath++;
@@ -211,9 +206,8 @@ export class Calls {
     return this.#openAs(call, words, () => this.#opened("disk", -1, number, partition));
   }
 
-  #statNode({ number, partition }: Node, bytes: Uint8Array): number {
-    const name = partition === 0 ? `loop${number}` : `loop${number}p${partition}`;
-    const devnum = this.#machine.devnumOf(name);
+  #statNode(node: Node, bytes: Uint8Array): number {
+    const devnum = this.#machine.devnumOf(nameOf(node));
     if (devnum === undefined) return -Errno.ENOENT;
     const view = viewOf(bytes);
     bytes.fill(0);

@@ -1,5 +1,22 @@
 /** What runs inside a model: the exports of kernel.wasm, and the regions of its memory. */
 
+/** What `start` of kernel.wasm takes. */
+export type StartNumbers = readonly [
+  version: number,
+  loops: number,
+  partitions: number,
+  files: number,
+  tasks: number,
+  sockets: number,
+  queue: number,
+  images: number,
+  processes: number,
+  maxPart: number,
+  parsers: number,
+  contentBytes: number,
+  buffersBytes: number,
+];
+
 /** What runs inside: the exports of kernel.wasm, or the JavaScript build behind the same shape. */
 export interface ModelEngine {
   boot(loops: number, diskseq: number): void;

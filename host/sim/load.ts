@@ -4,7 +4,7 @@
  */
 import { Limit } from "../../assembly/abi.ts";
 import { DiskView } from "../../assembly/kernel/view-words.ts";
-import type { ModelEngine, ModelRegions } from "./engine.ts";
+import type { ModelEngine, ModelRegions, StartNumbers } from "./engine.ts";
 import { Model, parseVersion } from "./model.ts";
 import type { ModelOptions } from "./model-types.ts";
 import { SimWorld, type WorldEngine } from "./world.ts";
@@ -33,22 +33,6 @@ interface WasmApi {
   Instance: new (module: object, imports: object) => { exports: Record<string, unknown> };
 }
 
-type Start = (
-  version: number,
-  loops: number,
-  partitions: number,
-  files: number,
-  tasks: number,
-  sockets: number,
-  queue: number,
-  images: number,
-  processes: number,
-  maxPart: number,
-  parsers: number,
-  contentBytes: number,
-  buffersBytes: number,
-) => void;
-
 type WasmExports = ModelEngine &
   Record<
     | "stateAt"
@@ -63,9 +47,9 @@ type WasmExports = ModelEngine &
     | "buffersAt"
     | "panicNote",
     () => number
-  > & { start: Start; memory: { buffer: ArrayBuffer } };
+  > & { start(...numbers: StartNumbers): void; memory: { buffer: ArrayBuffer } };
 
-function startArguments(options: ModelOptions): Parameters<Start> {
+function startArguments(options: ModelOptions): StartNumbers {
   const { loops, partitions, files, tasks, sockets, queue, processes } = options;
   const images = Math.max(1, options.images.length, options.imagesMax ?? 0);
   const version = parseVersion(options.version);

@@ -4,20 +4,24 @@
  */
 import type { Holder } from "../kernel.ts";
 import { partitionName } from "../names.ts";
+import { diskAttribute } from "./attributes.ts";
 import type { Clock } from "./clock.ts";
 import type { Model, ModelDisk, ModelPartition } from "./model.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Images } from "./sources.ts";
 
+/** A loop device, or with a number above 0 a partition of it. */
+export interface Node {
+  readonly number: number;
+  readonly partition: number;
+}
+
 /** An open file of the model, as whoever opened it. */
-export interface Opened {
+export interface Opened extends Node {
   readonly process: number;
   readonly kind: "image" | "disk" | "control";
   /** index of the image */
   readonly image: number;
-  /** of the loop device, and of the partition: 0, the disk itself */
-  readonly number: number;
-  readonly partition: number;
   isLocked: boolean;
 }
 
@@ -170,7 +174,8 @@ function numberOf(disk: string): number {
   return Number(/^loop(\d{1,7})$/.exec(disk)?.[1] ?? -1);
 }
 
-function nameOf({ number, partition }: Opened): string {
+/** Kernel name of a disk, or of a partition of it. */
+export function nameOf({ number, partition }: Node): string {
   return partition === 0 ? `loop${number}` : partitionName(`loop${number}`, partition);
 }
 
@@ -183,31 +188,4 @@ function partitionAttribute(partition: ModelPartition, key: string): string | un
     dev: `${major}:${minor}`,
   };
   return all[key];
-}
-
-function diskAttribute(disk: ModelDisk, attribute: string): string | undefined {
-  const bit = (value: boolean): string => (value ? "1" : "0");
-  const inLoop = (text: string): string | undefined => (disk.isBound ? text : undefined);
-  switch (attribute) {
-    case "diskseq":
-      return disk.diskseq === 0n ? undefined : String(disk.diskseq);
-    case "size":
-      return String(disk.size);
-    case "ro":
-      return bit(disk.isReadOnly);
-    case "queue/logical_block_size":
-      return String(disk.blockSize);
-    case "loop/offset":
-      return inLoop(String(disk.offset));
-    case "loop/sizelimit":
-      return inLoop(String(disk.sizeLimit));
-    case "loop/autoclear":
-      return inLoop(bit(disk.isAutoclear));
-    case "loop/partscan":
-      return inLoop(bit(disk.isPartscan));
-    case "loop/dio":
-      return inLoop(bit(disk.isDirectIo));
-    default:
-      return undefined;
-  }
 }

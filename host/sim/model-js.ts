@@ -11,25 +11,9 @@ import { Kernel } from "../../assembly/kernel/kernel.ts";
 import { Task } from "../../assembly/kernel/layout.ts";
 import { Setup } from "../../assembly/kernel/setup.ts";
 import { Capacity, State } from "../../assembly/kernel/state.ts";
-import type { ModelEngine } from "./engine.ts";
+import type { ModelEngine, StartNumbers } from "./engine.ts";
 
-type Numbers = readonly [
-  version: number,
-  loops: number,
-  partitions: number,
-  files: number,
-  tasks: number,
-  sockets: number,
-  queue: number,
-  images: number,
-  processes: number,
-  maxPart: number,
-  parsers: number,
-  contentBytes: number,
-  buffersBytes: number,
-];
-
-export function startKernel(numbers: Numbers) {
+export function startKernel(numbers: StartNumbers) {
   const [version, loops, partitions, files, tasks, sockets, queue] = numbers;
   const [, , , , , , , images, processes, maxPart, parsers, contentBytes, buffersBytes] = numbers;
   const capacity = new Capacity(loops, partitions, files, tasks, sockets, queue, images, processes);

@@ -42,12 +42,12 @@ export class Model {
     this.#options = options;
     for (const [index, image] of options.images.entries()) {
       for (const { offset, bytes } of image.content ?? []) {
-        const at = this.#enter(() => engine.addContent(index, offset, bytes.length));
+        const at = this.enter(() => engine.addContent(index, offset, bytes.length));
         regions.content.set(bytes, at);
       }
       this.setImage(index, image);
     }
-    this.#enter(() => engine.boot(options.maxLoop, options.diskseq));
+    this.enter(() => engine.boot(options.maxLoop, options.diskseq));
   }
 
   /** Tells what an image is, at start or when it has become another one. */
@@ -62,37 +62,37 @@ export class Model {
   }
 
   setGrain(grain: number): void {
-    this.#enter(() => this.#engine.setGrain(grain));
+    this.enter(() => this.#engine.setGrain(grain));
   }
 
   switchValue(name: Switch): number {
-    return this.#enter(() => this.#engine.switchValue(name));
+    return this.enter(() => this.#engine.switchValue(name));
   }
 
   /** Begins a system call: its task, -1 when all are in use. */
   begin(process: number, routine: Routine, call: ModelCall = {}): number {
     const { a = 0, b = 0, c = 0, d = 0, e = 0n, f = 0n, name } = call;
-    const task = this.#enter(() => this.#engine.begin(process, routine, a, b, c, d, e, f));
+    const task = this.enter(() => this.#engine.begin(process, routine, a, b, c, d, e, f));
     if (task < 0 || name === undefined) return task;
     this.#putInbox(name, 64);
-    this.#enter(() => this.#engine.nameTask(task));
+    this.enter(() => this.#engine.nameTask(task));
     return task;
   }
 
   /** Runs a task to its next choice point. */
   step(task: number): Step {
-    return this.#enter(() => this.#engine.step(task));
+    return this.enter(() => this.#engine.step(task));
   }
 
   /** Runs a task until it is done or waits for another. */
   run(task: number): Step {
-    return this.#enter(() => this.#engine.run(task));
+    return this.enter(() => this.#engine.run(task));
   }
 
   /** Takes the result of a task that is done. */
   finish(task: number): number {
-    const result = this.#enter(() => this.#engine.result(task));
-    this.#enter(() => this.#engine.release(task));
+    const result = this.enter(() => this.#engine.result(task));
+    this.enter(() => this.#engine.release(task));
     return result;
   }
 
@@ -105,45 +105,45 @@ export class Model {
   }
 
   openImage(process: number, image: number, flags: number): number {
-    return this.#enter(() => this.#engine.openImage(process, image, flags));
+    return this.enter(() => this.#engine.openImage(process, image, flags));
   }
 
   openControl(process: number, flags: number): number {
-    return this.#enter(() => this.#engine.openControl(process, flags));
+    return this.enter(() => this.#engine.openControl(process, flags));
   }
 
   flock(process: number, file: number, operation: number): number {
-    return this.#enter(() => this.#engine.flock(process, file, operation));
+    return this.enter(() => this.#engine.flock(process, file, operation));
   }
 
   truncate(image: number, bytes: bigint): number {
-    return this.#enter(() => this.#engine.truncate(image, bytes));
+    return this.enter(() => this.#engine.truncate(image, bytes));
   }
 
   unlink(image: number): number {
-    return this.#enter(() => this.#engine.unlink(image));
+    return this.enter(() => this.#engine.unlink(image));
   }
 
   /** A write to `uevent` in sysfs; `uuid` of 16 bytes. */
   trigger(number: number, partition: number, action: number, uuid?: Uint8Array): number {
     if (uuid) this.#putInbox(uuid, 16);
-    return this.#enter(() => this.#engine.trigger(number, partition, action, uuid ? 1 : 0));
+    return this.enter(() => this.#engine.trigger(number, partition, action, uuid ? 1 : 0));
   }
 
   /** `receiveBuffer` as the kernel counts it. */
   openSocket(process: number, group: number, receiveBuffer: number, noEnobufs = false): number {
-    return this.#enter(() =>
+    return this.enter(() =>
       this.#engine.openSocket(process, group, receiveBuffer, noEnobufs ? 1 : 0),
     );
   }
 
   closeSocket(socket: number): void {
-    this.#enter(() => this.#engine.closeSocket(socket));
+    this.enter(() => this.#engine.closeSocket(socket));
   }
 
   /** The first datagram of a queue, or -errno. */
   receive(socket: number): Received | number {
-    const bytes = this.#enter(() => this.#engine.receive(socket));
+    const bytes = this.enter(() => this.#engine.receive(socket));
     if (bytes < 0) return bytes;
     const { datagram, inbox } = this.#regions;
     return {
@@ -156,7 +156,7 @@ export class Model {
 
   /** What sysfs shows of a loop device. */
   disk(number: number): ModelDisk | undefined {
-    if (!this.#enter(() => this.#engine.viewDisk(number))) return undefined;
+    if (!this.enter(() => this.#engine.viewDisk(number))) return undefined;
     const word = (name: DiskView) => this.#regions.view.getBigUint64(name * 8, true);
     return {
       isBound: word(DiskView.Bound) !== 0n,
@@ -181,7 +181,7 @@ export class Model {
   #partitions(number: number, count: number): ModelPartition[] {
     const partitions: ModelPartition[] = [];
     for (let place = 0; place < count; place++) {
-      if (!this.#enter(() => this.#engine.viewPartition(number, place))) break;
+      if (!this.enter(() => this.#engine.viewPartition(number, place))) break;
       const word = (name: PartitionView) => this.#regions.view.getBigUint64(name * 8, true);
       partitions.push({
         number: Number(word(PartitionView.Number)),
@@ -197,53 +197,53 @@ export class Model {
   }
 
   watch(number: number, partition: number, isWatched: boolean): number {
-    return this.#enter(() => this.#engine.watch(number, partition, isWatched ? 1 : 0));
+    return this.enter(() => this.#engine.watch(number, partition, isWatched ? 1 : 0));
   }
 
   /** Whether a writable descriptor of a watched node was closed since it is watched. */
   isNoticed(number: number, partition: number): boolean {
-    return Boolean(this.#enter(() => this.#engine.isNoticed(number, partition)));
+    return Boolean(this.enter(() => this.#engine.isNoticed(number, partition)));
   }
 
   /** A udevd runs, or does not: then nothing comes of its group. */
   setUdev(isRunning: boolean): void {
-    this.#enter(() => this.#engine.setUdev(isRunning ? 1 : 0));
+    this.enter(() => this.#engine.setUdev(isRunning ? 1 : 0));
   }
 
   /** udev has written its record of a device. */
   writeRecord(number: number, partition: number): number {
-    return this.#enter(() => this.#engine.writeRecord(number, partition));
+    return this.enter(() => this.#engine.writeRecord(number, partition));
   }
 
   /** udev tells its group that it has processed the first event of a socket. */
   forward(socket: number): void {
-    this.#enter(() => this.#engine.forward(socket));
+    this.enter(() => this.#engine.forward(socket));
   }
 
   /** A process sends a well-formed event that no disk had. */
   forge(event: Forged): number {
     const { group, sender, action, number, partition = 0, diskseq } = event;
-    return this.#enter(() => this.#engine.forge(group, sender, action, number, partition, diskseq));
+    return this.enter(() => this.#engine.forge(group, sender, action, number, partition, diskseq));
   }
 
   /** A socket loses the next datagram. */
   lose(socket: number): void {
-    this.#enter(() => this.#engine.lose(socket));
+    this.enter(() => this.#engine.lose(socket));
   }
 
   /** The last two datagrams of a socket change places, where SEQNUM is not the order (6.9). */
   swap(socket: number): boolean {
-    return Boolean(this.#enter(() => this.#engine.swap(socket)));
+    return Boolean(this.enter(() => this.#engine.swap(socket)));
   }
 
   /** The first datagram of a socket is done with. */
   drop(socket: number): void {
-    this.#enter(() => this.#engine.drop(socket));
+    this.enter(() => this.#engine.drop(socket));
   }
 
   /** A device has dirty pages. */
   dirty(number: number): number {
-    return this.#enter(() => this.#engine.dirty(number));
+    return this.enter(() => this.#engine.dirty(number));
   }
 
   /* The core's calls. */
@@ -260,31 +260,31 @@ export class Model {
 
   /** Begins the call of `callWords`; `image`: what `Place.Image` means. Its task, -1: none free. */
   beginCall(process: number, image: number): number {
-    return this.#enter(() => this.#engine.beginCall(process, image));
+    return this.enter(() => this.#engine.beginCall(process, image));
   }
 
   stepCall(task: number): Step {
-    return this.#enter(() => this.#engine.stepCall(task));
+    return this.enter(() => this.#engine.stepCall(task));
   }
 
   runCall(task: number): Step {
-    return this.#enter(() => this.#engine.runCall(task));
+    return this.enter(() => this.#engine.runCall(task));
   }
 
   /** The completion of a call that is done: its answer is among the buffers. */
   finishCall(task: number): number {
-    return this.#enter(() => this.#engine.finishCall(task));
+    return this.enter(() => this.#engine.finishCall(task));
   }
 
   /** A datagram of a group into the buffers, its record at `record`: its bytes, -errno. */
   receiveCall(process: number, group: number, slot: number, record: number): number {
-    return this.#enter(() => this.#engine.receiveCall(process, group, slot, record));
+    return this.enter(() => this.#engine.receiveCall(process, group, slot, record));
   }
 
   /** Datagrams of a group that were lost since this was asked last. */
   takeDrops(process: number, group: number): number {
-    const socket = this.#enter(() => this.#engine.socketOf(process, group));
-    return socket < 0 ? 0 : this.#enter(() => this.#engine.takeDrops(socket));
+    const socket = this.enter(() => this.#engine.socketOf(process, group));
+    return socket < 0 ? 0 : this.enter(() => this.#engine.takeDrops(socket));
   }
 
   #putInbox(bytes: Uint8Array, room: number): void {
@@ -294,10 +294,6 @@ export class Model {
 
   /** Runs what may panic, and says where it did. */
   enter<T>(run: () => T): T {
-    return this.#enter(run);
-  }
-
-  #enter<T>(run: () => T): T {
     try {
       return run();
     } catch (cause) {

@@ -6,6 +6,7 @@ import { Action } from "../../assembly/abi.ts";
 import { Routine } from "../../assembly/kernel/routines.ts";
 import { ImageKind, TableKind } from "../../assembly/kernel/setup.ts";
 import { BlkpgOperation, Errno, Lock, OpenFlag } from "../../assembly/wire/linux.ts";
+import { diskAttribute } from "./attributes.ts";
 import type { Model, ModelCall, ModelDisk, ModelImage, ModelOptions } from "./model.ts";
 import { fault, type TraceCall, type TraceFile, type TraceImage } from "./trace-file.ts";
 
@@ -197,19 +198,12 @@ export class TraceStage {
   }
 
   #attributes(disk: ModelDisk): Record<string, unknown> {
-    const bit = (value: boolean) => (value ? "1" : "0");
     const all: Record<string, unknown> = {};
-    if (disk.diskseq !== 0n) all.diskseq = String(disk.diskseq);
-    all.size = String(disk.size);
-    all.ro = bit(disk.isReadOnly);
-    if (disk.isBound) {
-      all["loop/backing_file"] = this.#names[disk.backing] ?? "";
-      all["loop/offset"] = String(disk.offset);
-      all["loop/sizelimit"] = String(disk.sizeLimit);
-      all["loop/autoclear"] = bit(disk.isAutoclear);
-      all["loop/partscan"] = bit(disk.isPartscan);
-      all["loop/dio"] = bit(disk.isDirectIo);
+    for (const key of textAttributes) {
+      const text = diskAttribute(disk, key);
+      if (text !== undefined) all[key] = text;
     }
+    if (disk.isBound) all["loop/backing_file"] = this.#names[disk.backing] ?? "";
     all.partitions = disk.partitions.map(({ number, start, size, isOpenable }) => [
       `loop${this.number}p${number}`,
       Number(start),
@@ -220,18 +214,18 @@ export class TraceStage {
   }
 }
 
-const knownAttributes = new Set([
+const textAttributes = [
   "diskseq",
   "size",
   "ro",
-  "loop/backing_file",
   "loop/offset",
   "loop/sizelimit",
   "loop/autoclear",
   "loop/partscan",
   "loop/dio",
-  "partitions",
-]);
+];
+
+const knownAttributes = new Set([...textAttributes, "loop/backing_file", "partitions"]);
 
 const blkpgOperations = {
   BLKPG_ADD: BlkpgOperation.BLKPG_ADD_PARTITION,
