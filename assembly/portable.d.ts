@@ -8,6 +8,7 @@ declare type u16 = number;
 declare type i32 = number;
 declare type u32 = number;
 declare type u64 = bigint;
+declare type f64 = number;
 
 declare function bool(value: number | boolean): boolean;
 declare function u8(value: number | bigint): number;
@@ -22,6 +23,10 @@ declare function unchecked<T>(value: T | undefined): T;
 
 interface Uint8ArrayConstructor {
   wrap(buffer: ArrayBufferLike): Uint8Array;
+}
+
+interface Int32ArrayConstructor {
+  wrap(buffer: ArrayBufferLike): Int32Array;
 }
 
 interface DataView {

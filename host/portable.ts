@@ -1,6 +1,6 @@
 /**
  * AssemblyScript's words defined for the JavaScript build of the core: casts that wrap, `assert`,
- * `unchecked`, and what of Uint8Array and DataView JavaScript spells otherwise. Importing it
+ * `unchecked`, and what of arrays and DataView JavaScript spells otherwise. Importing it
  * defines them globally; nothing else in the host uses them.
  */
 const words = globalThis as unknown as Record<string, unknown>;
@@ -20,6 +20,8 @@ words["unchecked"] = (value: unknown): unknown => value;
 
 const array = Uint8Array as unknown as Record<string, unknown>;
 array["wrap"] = (buffer: ArrayBuffer): Uint8Array => new Uint8Array(buffer);
+const integers = Int32Array as unknown as Record<string, unknown>;
+integers["wrap"] = (buffer: ArrayBuffer): Int32Array => new Int32Array(buffer);
 
 const view = DataView.prototype as unknown as Record<string, unknown>;
 view["getUint64"] = DataView.prototype.getBigUint64;

@@ -28,6 +28,7 @@ const columnsMax = 100;
 /** Only asc compiles these. */
 const wasmOnly = [
   "assembly/core/index.ts",
+  "assembly/explore/index.ts",
   "assembly/kernel/index.ts",
   "assembly/world/index.ts",
   "assembly/panic.ts",

@@ -39,12 +39,12 @@ export class Machine {
   readonly state: State;
   readonly inbox: DataView;
   readonly outbox: DataView;
+  readonly registry: Registry;
+  readonly deadlines: Deadlines;
   private readonly port: Port;
   private readonly timers: Timers;
   private readonly intake: Intake;
   private readonly outlet: Outlet;
-  private readonly registry: Registry;
-  private readonly deadlines: Deadlines;
   private readonly groups: Groups;
   private readonly lookout: Lookout;
   private readonly waits: Waits;
@@ -172,6 +172,11 @@ export class Machine {
   /** Moves the next call to the outbox; poll again after every `handle*`. */
   pollCall(): bool {
     return this.outlet.call();
+  }
+
+  /** The same of one operation: for who chooses which goes on. */
+  takeCall(operation: i32): bool {
+    return this.outlet.callOf(operation);
   }
 
   /** Moves the next event to the outbox. After the last one of an operation its partitions may be

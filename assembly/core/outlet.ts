@@ -32,31 +32,36 @@ export class Outlet {
 
   /** The next call that waits to be handed out, with a ticket; false when there is none. */
   call(): bool {
-    const state = this.state;
-    for (let operation = 0; operation <= state.lookout; operation++) {
-      if (state.get(operation, Field.CallPending) === 0) continue;
-      // 23 bits, so that a ticket stays positive.
-      const serial = (i32(state.global(Global.Serial)) % 0x7fffff) + 1;
-      state.setGlobal(Global.Serial, u64(serial));
-      const ticket = serial * TICKET_SLOTS + operation;
-      state.set(operation, Field.Ticket, ticket);
-      state.set(operation, Field.CallPending, 0);
-      this.put(CallWord.Call, state.get(operation, Field.CallKind));
-      this.put(CallWord.Ticket, ticket);
-      this.put(CallWord.Operation, operation);
-      this.put(CallWord.Step, state.get(operation, Field.Step));
-      this.put(CallWord.Descriptor, state.get(operation, Field.CallDescriptor));
-      this.put(CallWord.Request, state.get(operation, Field.CallRequest));
-      this.put(CallWord.Place, state.get(operation, Field.CallPlace));
-      this.put(CallWord.Number, state.get(operation, Field.CallNumber));
-      this.put(CallWord.Partition, state.get(operation, Field.CallPartition));
-      this.put64(CallWord.Argument, state.get64(operation, Field.CallArgument));
-      this.put64(CallWord.Argument2, state.get64(operation, Field.CallArgument2));
-      this.put(CallWord.Buffer, state.bufferAt(operation));
-      this.put(CallWord.Bytes, state.get(operation, Field.CallBytes));
-      return true;
+    for (let operation = 0; operation <= this.state.lookout; operation++) {
+      if (this.callOf(operation)) return true;
     }
     return false;
+  }
+
+  /** The same of one operation. */
+  callOf(operation: i32): bool {
+    const state = this.state;
+    if (state.get(operation, Field.CallPending) === 0) return false;
+    // 23 bits, so that a ticket stays positive.
+    const serial = (i32(state.global(Global.Serial)) % 0x7fffff) + 1;
+    state.setGlobal(Global.Serial, u64(serial));
+    const ticket = serial * TICKET_SLOTS + operation;
+    state.set(operation, Field.Ticket, ticket);
+    state.set(operation, Field.CallPending, 0);
+    this.put(CallWord.Call, state.get(operation, Field.CallKind));
+    this.put(CallWord.Ticket, ticket);
+    this.put(CallWord.Operation, operation);
+    this.put(CallWord.Step, state.get(operation, Field.Step));
+    this.put(CallWord.Descriptor, state.get(operation, Field.CallDescriptor));
+    this.put(CallWord.Request, state.get(operation, Field.CallRequest));
+    this.put(CallWord.Place, state.get(operation, Field.CallPlace));
+    this.put(CallWord.Number, state.get(operation, Field.CallNumber));
+    this.put(CallWord.Partition, state.get(operation, Field.CallPartition));
+    this.put64(CallWord.Argument, state.get64(operation, Field.CallArgument));
+    this.put64(CallWord.Argument2, state.get64(operation, Field.CallArgument2));
+    this.put(CallWord.Buffer, state.bufferAt(operation));
+    this.put(CallWord.Bytes, state.get(operation, Field.CallBytes));
+    return true;
   }
 
   /** Moves one partition of an ended operation to the outbox. */

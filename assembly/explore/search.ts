@@ -6,56 +6,22 @@
  * Livelocks: from each state one deed is what happens when nobody disturbs any more (`solo`). That
  * is a function from states to states, so whether all ends is whether it has no cycle.
  */
+import { Level } from "./level.ts";
 import { Pool } from "./pool.ts";
 import { Seen } from "./seen.ts";
 import { Subject } from "./subject.ts";
+import { Violation } from "./words.ts";
 
-/** Violations of the search itself; those of subjects count from 1. */
-export const VIOLATION_STUCK: i32 = 1000;
-export const VIOLATION_LIVELOCK: i32 = 1001;
+/** States of a level for each shard, where it is divided. */
+const SHARD_STATES: i32 = 64;
 
-/** States of a level of the search, by their parts: what has to be gone on from. */
-class Level {
-  private rows: Int32Array = new Int32Array(1024);
-  count: i32 = 0;
-  private readonly width: i32;
-
-  constructor(parts: i32) {
-    this.width = parts + 1;
-  }
-
-  push(state: i32, parts: Uint32Array): void {
-    const width = this.width;
-    const at = this.count * width;
-    if (at + width > this.rows.length) {
-      const grown = new Int32Array(this.rows.length * 2 + width);
-      grown.set(this.rows);
-      this.rows = grown;
-    }
-    this.rows[at] = state;
-    for (let part = 1; part < width; part++) this.rows[at + part] = i32(unchecked(parts[part - 1]));
-    this.count++;
-  }
-
-  state(row: i32): i32 {
-    assert(row < this.count);
-    return i32(unchecked(this.rows[row * this.width]));
-  }
-
-  part(row: i32, part: i32): i32 {
-    assert(row < this.count && part < this.width - 1);
-    return i32(unchecked(this.rows[row * this.width + 1 + part]));
-  }
-
-  clear(): void {
-    this.count = 0;
-  }
-}
+/** Deeds that can be possible in one state. */
+const CHOICES_MAX: i32 = 256;
 
 export class Search {
   readonly seen: Seen = new Seen();
   /** Deeds done, the levels finished, the most states of one level. */
-  transitions: i32 = 0;
+  transitions: f64 = 0;
   depth: i32 = 0;
   widest: i32 = 0;
   /** What was violated, 0: nothing yet; and the state that a deed of it, 0: none, violates it. */
@@ -68,19 +34,28 @@ export class Search {
   private now: Level;
   private next: Level;
   private row: i32 = 0;
+  private readonly shard: i32;
+  /** 1: there is nothing to divide, or it was done. */
+  private shards: i32;
+  private choices: i32 = 0;
+  private readonly deeds: Int32Array = new Int32Array(CHOICES_MAX);
   /** Numbers of the parts that lie in the subject just now, and of the state gone on from. */
   private readonly live: Uint32Array;
   private readonly from: Uint32Array;
 
-  constructor(subject: Subject) {
+  /** Of several shards each goes on from its own states of one level, and all the way. */
+  constructor(subject: Subject, shard: i32, shards: i32) {
+    assert(shards > 0 && shard >= 0 && shard < shards);
     const parts = subject.parts();
+    this.shard = shard;
+    this.shards = shards;
     this.subject = subject;
     this.parts = parts;
     this.now = new Level(parts);
     this.next = new Level(parts);
     this.live = new Uint32Array(parts);
     this.from = new Uint32Array(parts);
-    for (let part = 0; part < parts; part++) this.pools.push(new Pool(subject.partBytes(part)));
+    for (let part = 0; part < parts; part++) this.pools.push(new Pool(subject.partWords(part)));
     for (let part = 0; part < parts; part++) {
       const pool = unchecked(this.pools[part]);
       this.live[part] = pool.intern(subject.partView(part), subject.partAt(part));
@@ -103,9 +78,14 @@ export class Search {
 
   /** KiB of all that was kept. */
   size(): i32 {
-    let size = this.seen.size();
+    let size = this.seen.size() + this.now.size() + this.next.size();
     for (let part = 0; part < this.parts; part++) size += unchecked(this.pools[part]).size();
     return size;
+  }
+
+  /** States of this level that are still to be gone on from. */
+  frontier(): i32 {
+    return this.now.count - this.row;
   }
 
   /** How many different values a part had. */
@@ -126,24 +106,49 @@ export class Search {
     done.clear();
     this.row = 0;
     this.depth++;
+    if (this.shards > 1 && this.now.count >= this.shards * SHARD_STATES) this.divide();
     if (this.now.count > this.widest) this.widest = this.now.count;
     return true;
   }
 
+  /** The other shards' states are left to them, until one of ours leads there. */
+  private divide(): void {
+    for (let row = 0; row < this.now.count; row++) {
+      if (row % this.shards !== this.shard) this.seen.leave(this.now.state(row));
+    }
+    this.shards = 1;
+  }
+
   private expand(row: i32): void {
     const state = this.now.state(row);
+    if (this.seen.isLeft(state)) return;
     for (let part = 0; part < this.parts; part++) this.from[part] = this.now.part(row, part);
     this.load();
     const subject = this.subject;
-    const choices = subject.choices();
-    const solo = subject.solo();
-    if (solo < 0) this.violate(VIOLATION_STUCK, state, 0);
-    if (solo === 0) this.violate(subject.atEnd(), state, 0);
-    for (let index = 0; index < choices; index++) {
+    const calm = this.list();
+    const isOver = subject.isOver();
+    if (isOver) this.violate(subject.atEnd(), state, 0);
+    let isWaiting = true;
+    for (let index = 0; index < this.choices; index++) {
       if (this.violation !== 0) return;
+      if (index === calm && isWaiting && !isOver) break;
       this.load();
-      this.follow(state, subject.choice(index), solo);
+      const next = this.follow(state, unchecked(this.deeds[index]));
+      if (index >= calm || !isWaiting || next === state) continue;
+      this.seen.setSolo(state, next);
+      isWaiting = false;
     }
+    if (isWaiting && !isOver && this.violation === 0) this.violate(Violation.Stuck, state, 0);
+  }
+
+  /** Takes the subject's list, since its next deed changes that. How many of it are calm. */
+  private list(): i32 {
+    const subject = this.subject;
+    const choices = subject.choices();
+    assert(choices <= CHOICES_MAX);
+    this.choices = choices;
+    for (let index = 0; index < choices; index++) this.deeds[index] = subject.choice(index);
+    return subject.calm();
   }
 
   private violate(violation: i32, state: i32, deed: i32): void {
@@ -153,20 +158,19 @@ export class Search {
     this.violatedBy = deed;
   }
 
-  private follow(state: i32, deed: i32, solo: i32): void {
+  /** The state that a deed leads to, -1: it violates something. */
+  private follow(state: i32, deed: i32): i32 {
     assert(deed > 0);
     const violation = this.subject.act(deed);
     this.transitions++;
     this.violate(violation, state, deed);
-    if (violation !== 0) return;
-    const next = this.reach(state, deed);
-    if (deed === solo) this.seen.setSolo(state, next);
+    return violation === 0 ? this.reach(state, deed) : -1;
   }
 
   /** The state that the subject is in by now, a new one where it was not found before. */
   private reach(parent: i32, deed: i32): i32 {
     const subject = this.subject;
-    for (let part = 0; part < this.parts; part++) {
+    for (let part = subject.untouched(); part < this.parts; part++) {
       const pool = unchecked(this.pools[part]);
       const before = i32(unchecked(this.from[part]));
       const view = subject.partView(part);
@@ -174,7 +178,10 @@ export class Search {
       this.live[part] = pool.isEqual(before, view, at) ? before : pool.intern(view, at);
     }
     const found = this.seen.find(this.live, this.parts);
-    if (found >= 0) return found;
+    if (found >= 0) {
+      if (this.seen.take(found)) this.next.push(found, this.live);
+      return found;
+    }
     const state = this.seen.add(parent, deed);
     this.next.push(state, this.live);
     return state;
@@ -189,7 +196,6 @@ export class Search {
       unchecked(this.pools[part]).load(wanted, subject.partView(part), subject.partAt(part));
       this.live[part] = wanted;
     }
-    subject.loaded();
   }
 
   /** Colours: 0 unknown, 1 on the way just followed, 2 known to end. */
@@ -202,7 +208,7 @@ export class Search {
         state = this.seen.solo(state);
       }
       if (state >= 0 && unchecked(colours[state]) === 1) {
-        this.violate(VIOLATION_LIVELOCK, state, 0);
+        this.violate(Violation.Livelock, state, 0);
         return;
       }
       state = start;

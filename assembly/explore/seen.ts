@@ -11,9 +11,11 @@ const WORDS: i32 = 3;
 
 export class Seen {
   count: i32 = 0;
-  /** Slots of 12 bytes: fingerprint, number plus one. */
+  /** Fingerprints and numbers plus one, by slots. */
   private slots: i32 = 1 << 12;
-  private table: DataView = new DataView(new ArrayBuffer((1 << 12) * 12));
+  private lows: Int32Array = new Int32Array(1 << 12);
+  private highs: Int32Array = new Int32Array(1 << 12);
+  private numbers: Int32Array = new Int32Array(1 << 12);
   private readonly chunks: Array<Int32Array> = [];
   /** The fingerprint last made. */
   private low: i32 = 0;
@@ -27,19 +29,20 @@ export class Seen {
   /** The state whose parts have these numbers; -1: it is new, and `add` may follow. */
   find(parts: Uint32Array, count: i32): i32 {
     this.fingerprint(parts, count);
-    let slot = this.low & (this.slots - 1);
-    let state = this.table.getInt32(slot * 12 + 8, true) - 1;
-    while (state >= 0 && !this.isAt(slot)) {
-      slot = (slot + 1) & (this.slots - 1);
-      state = this.table.getInt32(slot * 12 + 8, true) - 1;
+    const mask = this.slots - 1;
+    let slot = this.low & mask;
+    let number = i32(unchecked(this.numbers[slot]));
+    while (number !== 0 && !this.isAt(slot)) {
+      slot = (slot + 1) & mask;
+      number = i32(unchecked(this.numbers[slot]));
     }
-    return state;
+    return number - 1;
   }
 
   /** Whether the fingerprint last made is that of a slot. */
   private isAt(slot: i32): bool {
-    const low = this.table.getInt32(slot * 12, true);
-    return low === this.low && this.table.getInt32(slot * 12 + 4, true) === this.high;
+    const isLow = i32(unchecked(this.lows[slot])) === this.low;
+    return isLow && i32(unchecked(this.highs[slot])) === this.high;
   }
 
   /** Adds what `find` did not find. */
@@ -47,8 +50,8 @@ export class Seen {
     const state = this.count;
     if (state % CHUNK === 0) this.chunks.push(new Int32Array(CHUNK * WORDS));
     this.count = state + 1;
-    if (this.count * 2 > this.slots) this.grow();
-    this.put(this.table, this.slots, this.low, this.high, state + 1);
+    if (this.count > i32(this.slots / 4) * 3) this.grow();
+    this.put(this.low, this.high, state + 1);
     this.set(state, 0, parent + 1);
     this.set(state, 1, deed);
     return state;
@@ -59,7 +62,23 @@ export class Seen {
   }
 
   deed(state: i32): i32 {
-    return this.get(state, 1);
+    const deed = this.get(state, 1);
+    return deed < 0 ? -deed : deed;
+  }
+
+  /** A state is found, but not gone on from; until it is taken. */
+  leave(state: i32): void {
+    this.set(state, 1, -this.get(state, 1));
+  }
+
+  isLeft(state: i32): bool {
+    return this.get(state, 1) < 0;
+  }
+
+  take(state: i32): bool {
+    if (!this.isLeft(state)) return false;
+    this.leave(state);
+    return true;
   }
 
   solo(state: i32): i32 {
@@ -82,25 +101,28 @@ export class Seen {
     chunk[(state % CHUNK) * WORDS + word] = value;
   }
 
-  private put(table: DataView, slots: i32, low: i32, high: i32, value: i32): void {
-    let slot = low & (slots - 1);
-    while (table.getInt32(slot * 12 + 8, true) !== 0) slot = (slot + 1) & (slots - 1);
-    table.setInt32(slot * 12, low, true);
-    table.setInt32(slot * 12 + 4, high, true);
-    table.setInt32(slot * 12 + 8, value, true);
+  private put(low: i32, high: i32, number: i32): void {
+    const mask = this.slots - 1;
+    let slot = low & mask;
+    while (i32(unchecked(this.numbers[slot])) !== 0) slot = (slot + 1) & mask;
+    this.lows[slot] = low;
+    this.highs[slot] = high;
+    this.numbers[slot] = number;
   }
 
   private grow(): void {
-    const slots = this.slots * 4;
-    const table = new DataView(new ArrayBuffer(slots * 12));
-    for (let slot = 0; slot < this.slots; slot++) {
-      const value = this.table.getInt32(slot * 12 + 8, true);
-      if (value === 0) continue;
-      const low = this.table.getInt32(slot * 12, true);
-      this.put(table, slots, low, this.table.getInt32(slot * 12 + 4, true), value);
+    const lows = this.lows;
+    const highs = this.highs;
+    const numbers = this.numbers;
+    const slots = this.slots;
+    this.slots = slots * 2;
+    this.lows = new Int32Array(slots * 2);
+    this.highs = new Int32Array(slots * 2);
+    this.numbers = new Int32Array(slots * 2);
+    for (let slot = 0; slot < slots; slot++) {
+      const number = i32(unchecked(numbers[slot]));
+      if (number !== 0) this.put(i32(unchecked(lows[slot])), i32(unchecked(highs[slot])), number);
     }
-    this.table = table;
-    this.slots = slots;
   }
 
   /**

@@ -3,26 +3,31 @@
  * what may happen next, and do it. The search knows nothing else of it.
  */
 export abstract class Subject {
-  /** How many parts the state has. A part is a range of a view; equal parts are kept once. */
+  /** How many parts the state has. A part is a range of words of a view; equal parts are kept
+   *  once. */
   abstract parts(): i32;
-  abstract partBytes(part: i32): i32;
-  abstract partView(part: i32): DataView;
+  abstract partWords(part: i32): i32;
+  abstract partView(part: i32): Int32Array;
   abstract partAt(part: i32): i32;
 
-  /** The state was written by somebody else: what was derived from it is no longer true. */
-  abstract loaded(): void;
+  /** How many parts, the first ones, the last deed has not touched. */
+  abstract untouched(): i32;
 
   /** How many deeds are possible in this state, and the number of each, above 0: the same deed has
-   *  the same number in every state. */
+   *  the same number in every state. A deed that only waits for another leaves the state as it
+   *  is. The numbers hold until the next deed is done. */
   abstract choices(): i32;
   abstract choice(index: i32): i32;
+
+  /** How many of them, the first ones, also happen when nobody disturbs any more. The first of
+   *  those that changes anything is the one that does. */
+  abstract calm(): i32;
 
   /** Does one. The property that it violates, 0: none. */
   abstract act(deed: i32): i32;
 
-  /** What happens when nobody disturbs any more: a deed that is possible; 0: all is over; -1:
-   *  something is not, and nothing can happen. */
-  abstract solo(): i32;
+  /** All is over, but for what disturbs. */
+  abstract isOver(): bool;
 
   /** In a state in which all is over: the property that it violates, 0: none. */
   abstract atEnd(): i32;

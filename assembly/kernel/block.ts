@@ -22,7 +22,7 @@ export class Block extends Room {
         const found = this.lookUp(task);
         if (found < 0) return tasks.finish(task, found);
         const node = tasks.get(task, Task.D);
-        const file = this.files.findFree();
+        const file = this.files.findFree(tasks.process(task));
         if (file < 0) return tasks.finish(task, file);
         const partition = tasks.b(task);
         const kind = partition === 0 ? FileKind.Disk : FileKind.Partition;

@@ -23,9 +23,13 @@ export class Files {
     this.setup = setup;
   }
 
-  /** A free place, -EMFILE. */
-  findFree(): i32 {
-    for (let file = 0; file < this.state.capacity.files; file++) {
+  /** A free place for a process, -EMFILE. Each has places of its own as long as they last, so that
+   *  in whatever order they open files, the same files leave the same state. */
+  findFree(process: i32): i32 {
+    const capacity = this.state.capacity;
+    const first = i32((process * capacity.files) / capacity.processes);
+    for (let i = 0; i < capacity.files; i++) {
+      const file = (first + i) % capacity.files;
       if (this.state.get8(this.state.fileAt(file) + File.Kind) === FileKind.None) return file;
     }
     return -Errno.EMFILE;
@@ -60,7 +64,7 @@ export class Files {
     const isWriting = !isPath && (flags & O_ACCMODE) !== 0;
     if (isWriting && kind === ImageKind.Other) return -Errno.EISDIR;
     if (isWriting && this.setup.get(image, ImageFact.Writable) === 0) return -Errno.EROFS;
-    const file = this.findFree();
+    const file = this.findFree(process);
     if (file < 0) return file;
     this.create(file, process, kind === ImageKind.Other ? FileKind.Other : FileKind.Image, flags);
     this.state.set8(this.state.fileAt(file) + File.Image, image);
@@ -68,7 +72,7 @@ export class Files {
   }
 
   openControl(process: i32, flags: i32): i32 {
-    const file = this.findFree();
+    const file = this.findFree(process);
     return file < 0 ? file : this.create(file, process, FileKind.Control, flags);
   }
 
@@ -140,6 +144,18 @@ export class Files {
       if (other === file || !this.isSameInode(file, other)) continue;
       const lock = state.get8(state.fileAt(other) + File.Lock);
       if (lock === Lock.LOCK_EX || (lock === Lock.LOCK_SH && !isShared)) return true;
+    }
+    return false;
+  }
+
+  /** Whether somebody has an exclusive lock on a disk's public node. */
+  isDiskLocked(loop: i32): bool {
+    const state = this.state;
+    for (let file = 0; file < state.capacity.files; file++) {
+      if (state.get8(state.fileAt(file) + File.Lock) !== Lock.LOCK_EX) continue;
+      if (this.kind(file) !== FileKind.Disk || this.get(file, File.Node) !== NodeKind.Public)
+        continue;
+      if (this.get(file, File.Loop) === loop) return true;
     }
     return false;
   }

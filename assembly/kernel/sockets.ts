@@ -175,6 +175,13 @@ export class Sockets {
     if (count === 1) state.set8(at + Socket.Congested, 0);
   }
 
+  /** The first datagram was lost: what is behind it says nothing of that, the drops do. */
+  loseFirst(socket: i32): void {
+    this.remove(socket);
+    const at = this.state.socketAt(socket) + Socket.Drops;
+    this.state.set32(at, this.state.get32(at) + 1);
+  }
+
   /** Port, pid and uid of a sender: words of 4 bytes. */
   private putSender(sender: i32, view: DataView): void {
     const port = sender === Sender.Udev || sender === Sender.Forger ? 4711 : 0;

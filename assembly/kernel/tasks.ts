@@ -47,11 +47,14 @@ export class Tasks {
     this.grain = grain;
   }
 
-  /** A free task for a process, -1: all are in use. */
+  /** A free task for a process, one of its own as long as they last; -1: all are in use. */
   allocate(process: i32): i32 {
     const state = this.state;
-    assert(process >= 0 && process < state.capacity.processes);
-    for (let task = 0; task < state.capacity.tasks; task++) {
+    const capacity = state.capacity;
+    assert(process >= 0 && process < capacity.processes);
+    const first = i32((process * capacity.tasks) / capacity.processes);
+    for (let i = 0; i < capacity.tasks; i++) {
+      const task = (first + i) % capacity.tasks;
       const at = state.taskAt(task);
       if (state.get8(at + Task.Status) !== TaskStatus.Free) continue;
       state.set8(at + Task.Status, TaskStatus.Running);

@@ -42,6 +42,12 @@ export class Faults {
     return count;
   }
 
+  /** Process 0 is about to end. */
+  isDying(at: i32): bool {
+    if (this.state.get8(at + Actor.Kind) !== ActorKind.Crash) return false;
+    return this.state.get8(at + Actor.Phase) === Death.Dying;
+  }
+
   deed(at: i32, choice: i32): i32 {
     const kind = this.state.get8(at + Actor.Kind);
     if (kind === ActorKind.Flooder) return Deed.Trigger;
@@ -82,7 +88,7 @@ export class Faults {
     const socket = this.socket(deed === Deed.LoseUdev ? Group.Udev : Group.Kernel);
     if (socket < 0) return false;
     const kernel = this.caller.kernel.state;
-    return kernel.get8(kernel.socketAt(socket) + Socket.Lossy) === 0;
+    return kernel.get8(kernel.socketAt(socket) + Socket.Count) > 0;
   }
 
   private socket(group: i32): i32 {
@@ -106,9 +112,10 @@ export class Faults {
     );
   }
 
+  /** The first that is on its way: when it was lost nobody can tell. */
   private lose(deed: i32): void {
     const group = deed === Deed.LoseUdev ? Group.Udev : Group.Kernel;
-    this.caller.kernel.scenario.lose(this.socket(group));
+    this.caller.kernel.sockets.loseFirst(this.socket(group));
   }
 
   private trigger(at: i32): void {

@@ -72,6 +72,14 @@ export class Udevd {
     if (result !== RUNNING) this.answered(at, result);
   }
 
+  /** It would only find that another has the disk locked. */
+  isVain(at: i32): bool {
+    if (this.state.get8(at + Actor.Phase) !== Work.Parked) return false;
+    const kernel = this.caller.kernel;
+    const loop = kernel.state.findLoop(this.state.get16(at + Actor.Number));
+    return loop >= 0 && kernel.files.isDiskLocked(loop);
+  }
+
   /** Nothing to process and nothing under way. */
   isIdle(at: i32): bool {
     return this.state.get8(at + Actor.Phase) === Work.Idle && this.choices(at) === 0;

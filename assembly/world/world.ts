@@ -126,6 +126,30 @@ export class World {
     );
   }
 
+  /** Whether a choice is part of what an actor has begun, or an answer that it owes (udevd's), and
+   *  no new disturbance. udevd's vain tries for a lock are none of it. */
+  isCalm(actor: i32, choice: i32): bool {
+    const state = this.state;
+    const at = state.actorAt(actor);
+    if (this.isUdevd(at)) return this.udevd.choices(at) <= choice || !this.udevd.isVain(at);
+    if (this.isRival(at)) {
+      return state.get8(at + Actor.Phase) !== 0 || state.get8(at + Actor.Task) !== 0;
+    }
+    return this.faults.isDying(at);
+  }
+
+  /** Nobody has anything begun or to answer. */
+  isAtRest(): bool {
+    const actors = this.state.get8(Ghost.Actors);
+    for (let actor = 0; actor < actors; actor++) {
+      const choices = this.choices(actor);
+      for (let choice = 0; choice < choices; choice++) {
+        if (this.isCalm(actor, choice)) return false;
+      }
+    }
+    return true;
+  }
+
   /** An actor begins no other round. udevd goes on: it is no fault. */
   stop(actor: i32): void {
     const at = this.state.actorAt(actor);

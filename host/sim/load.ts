@@ -3,10 +3,13 @@
  * compiled to JavaScript; `load*World` with actors around a core.
  */
 import { Limit } from "../../assembly/abi.ts";
+import { Reached } from "../../assembly/explore/coverage.ts";
+import { Told } from "../../assembly/explore/words.ts";
 import { DiskView } from "../../assembly/kernel/view-words.ts";
 import type { ModelEngine, ModelRegions, StartNumbers } from "./engine.ts";
 import { Model, parseVersion } from "./model.ts";
 import type { ModelOptions } from "./model-types.ts";
+import { SimTrial, type TrialEngine } from "./trial.ts";
 import { SimWorld, type WorldEngine } from "./world.ts";
 
 export const defaultModelOptions: ModelOptions = {
@@ -75,10 +78,32 @@ export function loadWasmWorld(
   actors: number,
   options: Partial<ModelOptions> = {},
 ): SimWorld {
+  return openWasmWorld(bytes, actors, options).world;
+}
+
+function openWasmWorld(bytes: Uint8Array, actors: number, options: Partial<ModelOptions>) {
   const { model, exports, memory } = openWasm(bytes, options);
   const engine = exports as unknown as WorldEngine & Record<"worldAt" | "worldBytes", () => number>;
   engine.startWorld(actors);
-  return new SimWorld(model, engine, new Uint8Array(memory, engine.worldAt(), engine.worldBytes()));
+  const state = new Uint8Array(memory, engine.worldAt(), engine.worldBytes());
+  return { world: new SimWorld(model, engine, state), exports };
+}
+
+/** Runs explore.wasm: the same, and a core in the midst of it. Actors first, then its start. */
+export function loadWasmTrial(
+  bytes: Uint8Array,
+  actors: number,
+  options: Partial<ModelOptions> = {},
+): SimTrial {
+  const { world, exports } = openWasmWorld(bytes, actors, options);
+  const engine = exports as unknown as TrialEngine &
+    Record<"toldAt" | "reachedAt", () => number> & { __collect(): void };
+  // Its memory grows, so views do not last.
+  const regions = () => ({
+    told: new DataView(exports.memory.buffer, engine.toldAt(), Told.Words * 4),
+    reached: new Uint8Array(exports.memory.buffer, engine.reachedAt(), Reached.Count),
+  });
+  return new SimTrial(world, { ...engine, collect: () => engine.__collect() }, regions);
 }
 
 function openWasm(bytes: Uint8Array, options: Partial<ModelOptions>) {
@@ -115,10 +140,24 @@ export async function loadJsWorld(
   actors: number,
   options: Partial<ModelOptions> = {},
 ): Promise<SimWorld> {
-  const { model, kernel } = await openJs(options);
+  return (await openJsWorld(actors, options)).simWorld;
+}
+
+async function openJsWorld(actors: number, options: Partial<ModelOptions>) {
+  const { model, kernel, content } = await openJs(options);
   const { startWorld } = await import("./world-js.ts");
-  const { engine, state } = startWorld(kernel, actors);
-  return new SimWorld(model, engine, state);
+  const { engine, state, world } = startWorld(kernel, actors);
+  return { simWorld: new SimWorld(model, engine, state), world, content };
+}
+
+export async function loadJsTrial(
+  actors: number,
+  options: Partial<ModelOptions> = {},
+): Promise<SimTrial> {
+  const { simWorld, world, content } = await openJsWorld(actors, options);
+  const { startTrials } = await import("./trial-js.ts");
+  const { engine, regions } = startTrials(world, content);
+  return new SimTrial(simWorld, engine, regions);
 }
 
 async function openJs(options: Partial<ModelOptions>) {
@@ -136,5 +175,5 @@ async function openJs(options: Partial<ModelOptions>) {
     words,
     buffers: new Uint8Array(buffers.buffer),
   };
-  return { model: new Model(engine, regions, chosen, () => ""), kernel };
+  return { model: new Model(engine, regions, chosen, () => ""), kernel, content };
 }

@@ -23,5 +23,5 @@ export function startWorld(kernel: Kernel, actors: number) {
     left: (process, what) => world.ghost.left(process, what),
     truth: (process, group) => world.ghost.truth(process, group),
   };
-  return { engine, state: new Uint8Array(world.state.buffer) };
+  return { engine, world, state: new Uint8Array(world.state.buffer) };
 }

@@ -1,0 +1,154 @@
+/**
+ * The exported ABI of explore.wasm: world.wasm's, and a trial with a search over all that can
+ * happen in it, nothing but thin calls. Wasm-only. `startTrial` when all actors are there.
+ */
+import { Inquiry } from "../kernel/inquiry.ts";
+import { root } from "../kernel/root.ts";
+import { theWorld } from "../world/root.ts";
+import { Search } from "./search.ts";
+import { Trial } from "./trial.ts";
+
+// asc takes no extension here.
+export * from "../world/index";
+
+class ExploreRoot {
+  trial: Trial | null = null;
+  search: Search | null = null;
+}
+
+const explored = new ExploreRoot();
+
+function trial(): Trial {
+  assert(explored.trial !== null);
+  return explored.trial!;
+}
+
+function search(): Search {
+  assert(explored.search !== null);
+  return explored.search!;
+}
+
+export function startTrial(
+  controls: i32,
+  partscan: i32,
+  deadlines: i32,
+  aborts: i32,
+  isUdev: i32,
+  rounds: i32,
+): void {
+  assert(explored.trial === null);
+  const world = theWorld();
+  const inquiry = new Inquiry(world.kernel, root.content!);
+  explored.trial = new Trial(
+    world,
+    inquiry,
+    controls,
+    partscan,
+    deadlines,
+    aborts,
+    isUdev !== 0,
+    rounds,
+  );
+}
+
+/* One deed after the other. */
+
+export function trialChoices(): i32 {
+  return trial().choices();
+}
+
+export function trialChoice(index: i32): i32 {
+  return trial().choice(index);
+}
+
+export function trialCalm(): i32 {
+  return trial().calm();
+}
+
+export function trialAct(deed: i32): i32 {
+  return trial().act(deed);
+}
+
+export function trialIsOver(): i32 {
+  return i32(trial().isOver());
+}
+
+export function trialAtEnd(): i32 {
+  return trial().atEnd();
+}
+
+export function trialHash(): i32 {
+  return trial().hash();
+}
+
+export function toldAt(): usize {
+  return changetype<usize>(trial().coverage.told.buffer);
+}
+
+export function reachedAt(): usize {
+  return changetype<usize>(trial().coverage.reached.buffer);
+}
+
+/* All of them. */
+
+export function startSearch(shard: i32, shards: i32): void {
+  assert(explored.search === null);
+  explored.search = new Search(trial(), shard, shards);
+}
+
+export function runSearch(states: i32): i32 {
+  return i32(search().run(states));
+}
+
+export function searchStates(): i32 {
+  return search().seen.count;
+}
+
+export function searchTransitions(): f64 {
+  return search().transitions;
+}
+
+export function searchDepth(): i32 {
+  return search().depth;
+}
+
+export function searchWidest(): i32 {
+  return search().widest;
+}
+
+/** States of the frontier that are still to be gone on from. */
+export function searchFrontier(): i32 {
+  return search().frontier();
+}
+
+export function searchSize(): i32 {
+  return search().size();
+}
+
+export function violation(): i32 {
+  return search().violation;
+}
+
+export function violatedAt(): i32 {
+  return search().violatedAt;
+}
+
+export function violatedBy(): i32 {
+  return search().violatedBy;
+}
+
+export function parentOf(state: i32): i32 {
+  return search().seen.parent(state);
+}
+
+export function deedOf(state: i32): i32 {
+  return search().seen.deed(state);
+}
+
+export function soloOf(state: i32): i32 {
+  return search().seen.solo(state);
+}
+
+export function searchValues(part: i32): i32 {
+  return search().values(part);
+}

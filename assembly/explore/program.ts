@@ -1,0 +1,389 @@
+/**
+ * The program of a trial: it listens, attaches an image, waits for what it attached, detaches it,
+ * and judges whatever the core tells it against what is true. Every round is the same, so all that
+ * differs is what others do, and when.
+ *
+ * Whose an event is and what became of an instance, the kernel's records for observers say.
+ */
+import {
+  Command,
+  CommandFlag,
+  CommandWord,
+  DetachResult,
+  Event,
+  EventWord,
+  Failure,
+  Group,
+  Limit,
+  Partscan,
+  Result,
+  UeventWord,
+  Verdict,
+  WaitResult,
+} from "../abi.ts";
+import { Machine } from "../core/machine.ts";
+import { Loop, LoState, Partition } from "../kernel/layout.ts";
+import { EntryFact, ImageFact } from "../kernel/setup.ts";
+import { putLoopName } from "../wire/loop.ts";
+import { Ghost, LIFE_BITS, Life } from "../world/layout.ts";
+import { World } from "../world/world.ts";
+import { Coverage } from "./coverage.ts";
+import { Ask, Memo, Memory, Stage } from "./memo.ts";
+import { Control, Violation } from "./words.ts";
+
+/** Time does not pass; a deadline only has to be there. */
+const SECOND: u64 = u64(1_000_000_000);
+const LIFE_MASK: i32 = (1 << LIFE_BITS) - 1;
+
+export class Program {
+  private readonly machine: Machine;
+  private readonly world: World;
+  private readonly memory: Memory;
+  private readonly coverage: Coverage;
+  private readonly now: u64;
+  private readonly controls: i32;
+  private readonly partscan: i32;
+  private readonly isTimed: bool;
+  private readonly isUdev: bool;
+
+  constructor(
+    machine: Machine,
+    world: World,
+    memory: Memory,
+    coverage: Coverage,
+    now: u64,
+    controls: i32,
+    partscan: i32,
+    isTimed: bool,
+    isUdev: bool,
+  ) {
+    this.machine = machine;
+    this.world = world;
+    this.memory = memory;
+    this.coverage = coverage;
+    this.now = now;
+    this.controls = controls;
+    this.partscan = partscan;
+    this.isTimed = isTimed;
+    this.isUdev = isUdev;
+  }
+
+  /* Asking. */
+
+  begin(rounds: i32): void {
+    const memory = this.memory;
+    memory.set(Memo.Rounds, rounds);
+    this.blank(Command.Watch);
+    this.put(CommandWord.Flags, this.udev());
+    memory.set(Memo.Listener, this.ask());
+  }
+
+  /** Gives operation 0 up. */
+  abort(): void {
+    this.memory.set(Memo.Excused, 1);
+    this.abandon(0);
+  }
+
+  /** Asks what the last events have made it ask. */
+  goOn(): void {
+    const memory = this.memory;
+    while (memory.get(Memo.Ask) !== 0) {
+      const asks = memory.get(Memo.Ask);
+      memory.set(Memo.Ask, 0);
+      if ((asks & Ask.Wait) !== 0) this.wait();
+      if ((asks & Ask.Detach) !== 0) this.detach();
+      if ((asks & Ask.Removed) !== 0) memory.set(Memo.Wait, this.await(CommandFlag.Removed));
+      if ((asks & Ask.Next) !== 0) this.next();
+      if ((asks & Ask.Attach) !== 0) this.attach();
+    }
+  }
+
+  private udev(): i32 {
+    return this.isUdev ? CommandFlag.Udev : 0;
+  }
+
+  private blank(command: i32): void {
+    const inbox = this.machine.inbox;
+    for (let i = 0; i < Limit.InboxBytes; i += 8) inbox.setUint64(i, u64(0), true);
+    this.put(CommandWord.Command, command);
+  }
+
+  private put(word: i32, value: i32): void {
+    this.machine.inbox.setUint64(word * 8, u64(value), true);
+  }
+
+  private put64(word: i32, value: u64): void {
+    this.machine.inbox.setUint64(word * 8, value, true);
+  }
+
+  private ask(): i32 {
+    const answer = this.machine.handleCommand(this.now);
+    // Capacities are such that nothing is refused.
+    assert(answer >= 0);
+    return answer;
+  }
+
+  private abandon(operation: i32): void {
+    this.blank(Command.Abort);
+    this.put(CommandWord.Number, operation);
+    this.machine.handleCommand(this.now);
+  }
+
+  private attach(): void {
+    this.memory.set(Memo.Stage, Stage.Attaching);
+    this.blank(Command.Attach);
+    this.put(CommandWord.Flags, this.udev());
+    this.put(CommandWord.Partscan, this.partscan);
+    this.put(CommandWord.Number, -1);
+    this.put(CommandWord.Descriptor, -1);
+    this.deadline();
+    this.ask();
+  }
+
+  private deadline(): void {
+    if (this.isTimed) this.put64(CommandWord.TimeoutNs, SECOND);
+  }
+
+  private name(): void {
+    const number = this.memory.get(Memo.Number);
+    const at = CommandWord.Name * 8;
+    this.put(CommandWord.NameBytes, putLoopName(this.machine.inbox, at, number));
+    this.put64(CommandWord.Diskseq, this.memory.get64(Memo.Diskseq));
+  }
+
+  private byName(): i32 {
+    return this.memory.get(Memo.Identity) !== 0 ? 0 : CommandFlag.BestEffort;
+  }
+
+  private wait(): void {
+    const isIgnorant = (this.controls & Control.IgnoreDiskseq) !== 0;
+    this.memory.set(Memo.Stage, Stage.Waiting);
+    this.blank(Command.Watch);
+    this.put(CommandWord.Flags, isIgnorant ? CommandFlag.BestEffort : this.byName());
+    this.name();
+    this.memory.set(Memo.Watch, this.ask());
+    this.memory.set(Memo.Wait, this.await(this.udev()));
+    this.memory.add(Memo.Awaited, Ask.Wait);
+  }
+
+  private await(flags: i32): i32 {
+    const isReady = (flags & CommandFlag.Removed) === 0;
+    this.blank(Command.Wait);
+    this.put(CommandWord.Flags, flags | this.byName());
+    this.name();
+    if (isReady && this.partscan !== Partscan.None) {
+      let mask = 0;
+      for (let entry = 0; this.entries() > entry; entry++) mask |= 1 << this.entry(entry);
+      this.put(CommandWord.PartitionMask, mask);
+    }
+    return this.ask();
+  }
+
+  private detach(): void {
+    const memory = this.memory;
+    memory.set(Memo.Stage, Stage.Detaching);
+    memory.add(Memo.Awaited, Ask.Detach);
+    this.blank(Command.Detach);
+    this.put(CommandWord.Number, memory.get(Memo.Number));
+    this.put(CommandWord.Descriptor, memory.get(Memo.Descriptor));
+    if (memory.get(Memo.Identity) !== 0) {
+      this.put64(CommandWord.Diskseq, memory.get64(Memo.Diskseq));
+    }
+    this.put64(CommandWord.BackingDevice, memory.get64(Memo.BackingDevice));
+    this.put64(CommandWord.BackingInode, memory.get64(Memo.BackingInode));
+    this.deadline();
+    this.ask();
+  }
+
+  private next(): void {
+    const memory = this.memory;
+    if (memory.get(Memo.Watch) !== 0) this.abandon(memory.get(Memo.Watch));
+    const rounds = memory.get(Memo.Rounds);
+    const listener = memory.get(Memo.Listener);
+    for (let slot: i32 = Memo.Number; slot < Memo.Deadlines; slot++) memory.set64(slot, u64(0));
+    if (rounds > 0) {
+      memory.set(Memo.Listener, listener);
+      memory.set(Memo.Rounds, rounds - 1);
+      memory.add(Memo.Ask, Ask.Attach);
+      return;
+    }
+    memory.set(Memo.Stage, Stage.Over);
+    this.abandon(listener);
+  }
+
+  /* Hearing. */
+
+  /** Takes what the core tells. `truth`: the instance that the datagram just handed in is about. */
+  hear(truth: i32): i32 {
+    let violation = 0;
+    while (this.machine.pollEvent()) {
+      this.coverage.event(this.machine.outbox);
+      const found = this.judge(truth);
+      if (violation === 0) violation = found;
+    }
+    return violation;
+  }
+
+  private word(word: i32): i32 {
+    return this.machine.outbox.getInt32(word * 8, true);
+  }
+
+  private judge(truth: i32): i32 {
+    const operation = this.word(EventWord.Operation);
+    switch (this.word(EventWord.Event)) {
+      case Event.Uevent:
+        return operation === this.memory.get(Memo.Watch) ? this.judgeVerdict(truth) : 0;
+      case Event.Listening:
+        if (this.memory.get(Memo.Stage) === Stage.Begin) this.memory.add(Memo.Ask, Ask.Next);
+        return 0;
+      case Event.Attached:
+        return this.attached();
+      case Event.Waited:
+        return this.waited();
+      case Event.Detached:
+        return this.detached();
+      case Event.Failed:
+        return this.failed(operation);
+      default:
+        return 0;
+    }
+  }
+
+  private judgeVerdict(truth: i32): i32 {
+    const verdict = this.word(UeventWord.Verdict);
+    // A message of a root process cannot be told from udev's.
+    if (this.word(UeventWord.Group) !== Group.Kernel) return 0;
+    const isMine = truth === this.memory.get(Memo.Instance);
+    const isIgnorant = (this.controls & Control.IgnoreDiskseq) !== 0;
+    if (verdict === Verdict.Mine) return isMine ? 0 : Violation.Believed;
+    if (verdict === Verdict.BestEffort) return isMine || !isIgnorant ? 0 : Violation.Believed;
+    // The end of what was never seen to begin may be told as a later instance's.
+    return isMine && verdict === Verdict.Stale ? Violation.Believed : 0;
+  }
+
+  private attached(): i32 {
+    const memory = this.memory;
+    const kernel = this.world.kernel.state;
+    const number = this.word(EventWord.Number);
+    const loop = kernel.findLoop(number);
+    assert(loop >= 0);
+    memory.set(Memo.Number, number);
+    memory.set(Memo.Descriptor, this.result(Result.Descriptor));
+    memory.set(Memo.Diskseq, this.result(Result.Diskseq));
+    memory.set(Memo.Identity, this.result(Result.Identity));
+    memory.set64(Memo.BackingDevice, this.result64(Result.BackingDevice));
+    memory.set64(Memo.BackingInode, this.result64(Result.BackingInode));
+    memory.set(Memo.Instance, kernel.loop(loop, Loop.Instance));
+    memory.add(Memo.Ask, Ask.Wait);
+    // Our descriptor keeps the instance, whoever has asked for its end.
+    if (kernel.loop(loop, Loop.Binder) !== 1) return Violation.NotReady;
+    return this.isPlugged(loop) ? 0 : Violation.NotReady;
+  }
+
+  private result(word: i32): i32 {
+    return this.word(EventWord.Result + word);
+  }
+
+  private result64(word: i32): u64 {
+    return this.machine.outbox.getUint64((EventWord.Result + word) * 8, true);
+  }
+
+  private entries(): i32 {
+    return this.world.kernel.setup.get(0, ImageFact.Entries);
+  }
+
+  private entry(index: i32): i32 {
+    const setup = this.world.kernel.setup;
+    return setup.view.getInt32(setup.entryAt(0, index) + EntryFact.Number, true);
+  }
+
+  /** All partitions are there, but for what others have taken away. */
+  private isPlugged(loop: i32): bool {
+    if (this.partscan === Partscan.None) return true;
+    const state = this.world.state;
+    for (let index = 0; this.entries() > index; index++) {
+      const life = state.get8(state.lifeAt(loop, this.entry(index)));
+      if ((life & LIFE_MASK) === Life.Plugged) continue;
+      if ((life & LIFE_MASK) === Life.Never || life >> LIFE_BITS === 1) return false;
+    }
+    return true;
+  }
+
+  /** Whether the instance is there and bound. */
+  private isThere(): bool {
+    const kernel = this.world.kernel.state;
+    const loop = kernel.findLoop(this.memory.get(Memo.Number));
+    if (loop < 0 || kernel.loop(loop, Loop.State) !== LoState.Bound) return false;
+    return kernel.loop(loop, Loop.Instance) === this.memory.get(Memo.Instance);
+  }
+
+  private isRunningDown(): bool {
+    const kernel = this.world.kernel.state;
+    const loop = kernel.findLoop(this.memory.get(Memo.Number));
+    return loop >= 0 && kernel.loop(loop, Loop.Instance) === this.memory.get(Memo.Instance);
+  }
+
+  /** Whether a partition of the instance can still be opened. */
+  private hasPartitions(): bool {
+    const kernel = this.world.kernel.state;
+    const loop = kernel.findLoop(this.memory.get(Memo.Number));
+    if (loop < 0) return false;
+    for (let place = 0; kernel.countPartitions(loop) > place; place++) {
+      const at = kernel.partitionAt(loop, place);
+      const isOurs = kernel.get8(at + Partition.Instance) === this.memory.get(Memo.Instance);
+      if (isOurs && kernel.get8(at + Partition.Openable) !== 0) return true;
+    }
+    return false;
+  }
+
+  private waited(): i32 {
+    const memory = this.memory;
+    const isReady = this.word(EventWord.Code) === WaitResult.Ready;
+    const isFirst = memory.has(Memo.Awaited, Ask.Wait);
+    memory.set(Memo.Wait, 0);
+    if (isFirst) {
+      memory.remove(Memo.Awaited, Ask.Wait);
+      memory.add(Memo.Ask, Ask.Detach);
+      // By its name alone nobody can see an instance end where another follows.
+      if (memory.get(Memo.Identity) !== 0) {
+        memory.add(Memo.Ask, Ask.Removed);
+        memory.add(Memo.Awaited, Ask.Removed);
+      }
+    } else {
+      this.answered(Ask.Removed);
+    }
+    if (memory.get(Memo.Identity) === 0) return 0;
+    const isFalse = isReady ? !this.isRunningDown() : this.isThere();
+    return isFalse ? Violation.FalseEnd : 0;
+  }
+
+  private detached(): i32 {
+    const isGone = this.word(EventWord.Code) === DetachResult.Gone;
+    this.answered(Ask.Detach);
+    return isGone && (this.isThere() || this.hasPartitions()) ? Violation.NotGone : 0;
+  }
+
+  private answered(ask: i32): void {
+    this.memory.remove(Memo.Awaited, ask);
+    if (this.memory.get(Memo.Awaited) === 0) this.memory.add(Memo.Ask, Ask.Next);
+  }
+
+  private failed(operation: i32): i32 {
+    const memory = this.memory;
+    const failure = this.word(EventWord.Code);
+    // Our own end of a watch.
+    if (operation >= Limit.OperationsMax)
+      return failure === Failure.Aborted ? 0 : Violation.Refused;
+    const isOver = failure === Failure.Superseded || failure === Failure.NotAttached;
+    if (memory.get(Memo.Stage) === Stage.Detaching) this.answered(Ask.Detach);
+    else memory.add(Memo.Ask, Ask.Next);
+    if (isOver) return this.isThere() ? Violation.FalseEnd : 0;
+    return this.isExcused() ? 0 : Violation.Refused;
+  }
+
+  /** Somebody has ended what was ours, or we have given it up. */
+  private isExcused(): bool {
+    if (this.memory.get(Memo.Excused) !== 0) return true;
+    return this.world.state.get32(Ghost.ForeignClearers) !== 0;
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The JavaScript build of trial and search behind the shape of explore.wasm's exports: what
+ * `assembly/explore/index.ts` is for Wasm. To be imported after `host/portable.ts`.
+ */
+import { Search } from "../../assembly/explore/search.ts";
+import { Trial } from "../../assembly/explore/trial.ts";
+import type { Content } from "../../assembly/kernel/content.ts";
+import { Inquiry } from "../../assembly/kernel/inquiry.ts";
+import type { World } from "../../assembly/world/world.ts";
+import type { TrialEngine } from "./trial.ts";
+
+export function startTrials(world: World, content: Content) {
+  let trial: Trial | undefined;
+  let search: Search | undefined;
+  const running = (): Trial => trial ?? fail();
+  const searching = (): Search => search ?? fail();
+  const engine: TrialEngine = {
+    startTrial: (controls, partscan, deadlines, aborts, isUdev, rounds) => {
+      const inquiry = new Inquiry(world.kernel, content);
+      const hasUdev = isUdev !== 0;
+      trial = new Trial(world, inquiry, controls, partscan, deadlines, aborts, hasUdev, rounds);
+    },
+    trialChoices: () => running().choices(),
+    trialChoice: (index) => running().choice(index),
+    trialCalm: () => running().calm(),
+    trialAct: (deed) => running().act(deed),
+    trialIsOver: () => running().isOver(),
+    trialAtEnd: () => running().atEnd(),
+    trialHash: () => running().hash(),
+    startSearch: (shard, shards) => {
+      search = new Search(running(), shard, shards);
+    },
+    runSearch: (states) => searching().run(states),
+    searchStates: () => searching().seen.count,
+    searchTransitions: () => searching().transitions,
+    searchDepth: () => searching().depth,
+    searchWidest: () => searching().widest,
+    searchFrontier: () => searching().frontier(),
+    searchSize: () => searching().size(),
+    searchValues: (part) => searching().values(part),
+    violation: () => searching().violation,
+    violatedAt: () => searching().violatedAt,
+    violatedBy: () => searching().violatedBy,
+    parentOf: (state) => searching().seen.parent(state),
+    deedOf: (state) => searching().seen.deed(state),
+    soloOf: (state) => searching().seen.solo(state),
+    collect: () => undefined,
+  };
+  const regions = () => ({
+    told: running().coverage.told,
+    reached: running().coverage.reached,
+  });
+  return { engine, regions };
+}
+
+function fail(): never {
+  throw new Error("nothing was started");
+}
