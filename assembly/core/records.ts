@@ -68,7 +68,7 @@ export enum DiskField {
   BaseStamp = ConfirmedMask + 4,
   /** 64-bit: when udev is asked to process it again; 0: not to be. */
   AskAt,
-  /** 1: asked. */
+  /** How often it was asked, as far as that counts for the next time. */
   Asked,
   Slots,
 }

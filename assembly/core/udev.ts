@@ -2,7 +2,7 @@
  * What udev has done with the disks that somebody asks about. It has processed a device of this
  * instance when it said so (its group carries the number) and its record of that device was
  * rewritten: anybody with root can say so, and records are old. Where it says nothing for a while,
- * the event was lost or came before we listened: it is asked by one synthetic `change`.
+ * the event was lost or came before we listened: it is asked by a synthetic `change`, and again.
  *
  * Works on the disk that the lookout looks at, whose partitions are the lookout's list.
  */
@@ -16,8 +16,9 @@ import { Registry } from "./registry.ts";
 import { Entry, Field, Global, State } from "./state.ts";
 import { Outcome } from "./steps.ts";
 
-/** So long udev may be silent before it is asked. */
+/** So long udev may be silent before it is asked; twice as long each time, up to 8 s. */
 const ASK_MS: i32 = 500;
+const ASK_DOUBLINGS: i32 = 4;
 
 /** Stamp of a record that is not there; no real one is so low. */
 const NO_RECORD: u64 = u64(1);
@@ -38,6 +39,8 @@ export class UdevProgress extends Room {
       // What sysfs shows as current is not given up for a number that it does not show.
       if (claimed !== u64(0) && claimed === current) return;
       registry.setDisk64(disk, DiskField.Claimed, uevent.diskseq);
+      // What was claimed before is forgotten, though it may have been what udev was asked for.
+      registry.setDisk(disk, DiskField.Asked, 0);
       registry.setDisk(disk, DiskField.ClaimedDisk, 0);
       registry.setDisk(disk, DiskField.ConfirmedDisk, 0);
       clearMask(this.state.view, registry.diskAt(disk, DiskField.ClaimedMask));
@@ -205,6 +208,9 @@ export class UdevProgress extends Room {
         }
         cursor++;
       }
+      // A kernel that mutes the disk just now swallows the question: it is asked again.
+      const asked = registry.disk(disk, DiskField.Asked);
+      if (asked < ASK_DOUBLINGS) registry.setDisk(disk, DiskField.Asked, asked + 1);
       registry.setDisk64(disk, DiskField.AskAt, u64(0));
     }
     return Outcome.Ok;
@@ -215,7 +221,6 @@ export class UdevProgress extends Room {
     const lookout = state.lookout;
     const at = state.bufferAt(lookout) + Limit.NameBytes;
     const name = this.registry.diskAt(disk, DiskField.Name);
-    this.registry.setDisk(disk, DiskField.Asked, 1);
     this.port.queryNamed(lookout, Call.Trigger, name);
     for (let i = 0; i < 16; i++) {
       state.buffers.setUint8(at + i, u8(random(state, u64(256))));
@@ -230,18 +235,19 @@ export class UdevProgress extends Room {
     let at = u64(0);
     if (this.isOwed(disk)) {
       at = registry.disk64(disk, DiskField.AskAt);
-      if (at === u64(0)) at = u64(now + u64(u64(ASK_MS) * u64(MILLISECOND)));
+      const silence = ASK_MS << registry.disk(disk, DiskField.Asked);
+      if (at === u64(0)) at = u64(now + u64(u64(silence) * u64(MILLISECOND)));
     }
     registry.setDisk64(disk, DiskField.AskAt, at);
     return at;
   }
 
-  /** Whether udev has a device of the instance to process, and was not asked. */
+  /** Whether udev has a device of the instance to process. */
   private isOwed(disk: i32): bool {
     const registry = this.registry;
     const isThere = registry.disk(disk, DiskField.Looked) === Looked.Present;
     if (!isThere || registry.disk(disk, DiskField.Bound) === 0) return false;
-    if (registry.disk(disk, DiskField.Asked) !== 0 || !this.wantsUdev(disk)) return false;
+    if (!this.wantsUdev(disk)) return false;
     const mask = registry.diskAt(disk, DiskField.Mask);
     return this.unprocessed(disk, registry.disk64(disk, DiskField.Diskseq), mask) >= 0;
   }

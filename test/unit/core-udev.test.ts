@@ -175,7 +175,7 @@ test("udev's removes are no processing", async () => {
   assert.not.ok(operation.end);
 });
 
-test("a silent udev is asked once for each device, after half a second", async () => {
+test("a silent udev is asked for each device, after half a second and ever more", async () => {
   const { kernel, bench, operation, bound } = await awaiting();
   const { triggers } = kernel.uevents;
   bench.pass(499n * millisecond - (bench.now - bound));
@@ -190,9 +190,25 @@ test("a silent udev is asked once for each device, after half a second", async (
     ],
   );
   assert.is(new Set(triggers.map(({ uuid }) => uuid)).size, 3);
-  bench.pass(20n * second);
-  assert.is(triggers.length, 3);
+  // After 1, 2, 4, 8 and 8 seconds more.
+  for (const [index, seconds] of [1n, 2n, 4n, 8n, 8n].entries()) {
+    bench.pass(seconds * second - 200n * millisecond);
+    assert.is(triggers.length, 3 * (index + 1), `too early the ${index + 2}nd time`);
+    bench.pass(200n * millisecond);
+    assert.is(triggers.length, 3 * (index + 2));
+  }
   assert.not.ok(operation.end);
+});
+
+test("a question that the kernel has swallowed is asked again", async () => {
+  const { kernel, bench, operation } = await awaiting();
+  bench.pass(second);
+  assert.is(kernel.uevents.triggers.length, 3);
+  assert.not.ok(operation.end);
+  kernel.uevents.udev.processes = "synthetic";
+  bench.pass(second);
+  assert.is(kernel.uevents.triggers.length, 6);
+  assert.is(operation.end?.event, Event.Attached);
 });
 
 test("only what is unprocessed is asked for, and what answers is believed", async () => {
