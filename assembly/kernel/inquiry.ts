@@ -317,7 +317,8 @@ export class Inquiry {
   readRecord(major: i32, minor: i32, view: DataView, at: i32): i32 {
     const record = this.kernel.recordOf(major, minor);
     if (record <= 0) return -Errno.ENOENT;
-    view.setUint64(at, u64(record), true);
+    // Hosts answer a time: the core takes 1 for none.
+    view.setUint64(at, u64(record + 1), true);
     return 0;
   }
 

@@ -52,7 +52,10 @@ export class Caller {
 
   /** Opens the actor's device, or a partition of it. */
   open(at: i32, slot: i32, partition: i32, flags: i32): i32 {
-    const number = this.state.get16(at + Actor.Number);
+    return this.openDevice(at, slot, this.state.get16(at + Actor.Number), partition, flags);
+  }
+
+  openDevice(at: i32, slot: i32, number: i32, partition: i32, flags: i32): i32 {
     const node = NodeKind.Public;
     return this.begin(at, slot, Routine.Open, number, flags, partition, node, NONE, NONE);
   }

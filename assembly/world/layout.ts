@@ -44,7 +44,7 @@ export enum Actor {
   Budget = 6,
   /** Opener: events that it has not answered yet. */
   Pending = 7,
-  /** 16-bit: the loop device that it is about. */
+  /** 16-bit: the loop device that it is about; udevd: of the event that it processes. */
   Number = 8,
   /** Thief: which image it attaches. */
   Image = 10,
@@ -57,6 +57,8 @@ export enum Actor {
   /** Progress and result of that: `Reread`. */
   WatchCount = 15,
   WatchResult = 16,
+  /** 16-bit: the loop device. */
+  WatchNumber = 18,
   Bytes = 20,
 }
 

@@ -50,14 +50,14 @@ export class Rereader {
   choices(at: i32): i32 {
     if (this.state.get8(at + Actor.WatchTask) !== 0) return 1;
     if (this.state.get8(at + Actor.WatchPhase) !== Watch.Idle) return 1;
-    return this.noticed(at) < 0 ? 0 : 1;
+    return this.noticedLoop() < 0 ? 0 : 1;
   }
 
   deed(at: i32): i32 {
     if (this.state.get8(at + Actor.WatchTask) !== 0) return Deed.GoOn;
     switch (this.state.get8(at + Actor.WatchPhase)) {
       case Watch.Idle:
-        return this.noticed(at) === 0 ? Deed.OpenDisk : Deed.Trigger;
+        return this.noticed(this.noticedLoop()) === 0 ? Deed.OpenDisk : Deed.Trigger;
       case Watch.Locking:
         return Deed.LockExclusive;
       case Watch.Rereading:
@@ -126,6 +126,7 @@ export class Rereader {
     if (phase !== Watch.Idle) return;
     this.state.set8(at + Actor.WatchCount, 0);
     this.state.set8(at + Actor.WatchResult, Telling.All);
+    this.state.set16(at + Actor.WatchNumber, 0);
   }
 
   /** Where a table was read and there are partitions, the kernel has said it all. */
@@ -149,13 +150,20 @@ export class Rereader {
   /* What was noticed. */
 
   private loop(at: i32): i32 {
-    return this.caller.kernel.state.findLoop(this.state.get16(at + Actor.Number));
+    return this.caller.kernel.state.findLoop(this.state.get16(at + Actor.WatchNumber));
   }
 
-  /** The disk (0) or partition of which a writable descriptor was closed, -1: of none. */
-  private noticed(at: i32): i32 {
-    const loop = this.loop(at);
-    if (loop < 0) return -1;
+  /** The first device of which a writable descriptor was closed, -1: of none. */
+  private noticedLoop(): i32 {
+    const kernel = this.caller.kernel.state;
+    for (let loop = 0; loop < kernel.capacity.loops; loop++) {
+      if (kernel.loop(loop, Loop.Present) !== 0 && this.noticed(loop) >= 0) return loop;
+    }
+    return -1;
+  }
+
+  /** Its disk (0) or partition of which one was closed, -1: of none. */
+  private noticed(loop: i32): i32 {
     const kernel = this.caller.kernel.state;
     if (kernel.loop(loop, Loop.Noticed) !== 0) return 0;
     const count = kernel.countPartitions(loop);
@@ -168,15 +176,22 @@ export class Rereader {
   }
 
   private take(at: i32): i32 {
-    const partition = this.noticed(at);
-    this.caller.kernel.scenario.watch(this.state.get16(at + Actor.Number), partition, true);
-    if (partition === 0) return this.caller.open(at, Actor.WatchTask, 0, READ_ONLY);
+    const kernel = this.caller.kernel;
+    const loop = this.noticedLoop();
+    const partition = this.noticed(loop);
+    const number = kernel.state.get32(kernel.state.loopAt(loop) + Loop.Number);
+    this.state.set16(at + Actor.WatchNumber, number);
+    kernel.scenario.watch(number, partition, true);
+    if (partition === 0) {
+      return this.caller.openDevice(at, Actor.WatchTask, number, 0, READ_ONLY);
+    }
     this.trigger(at, partition);
+    this.phase(at, Watch.Idle);
     return RUNNING;
   }
 
   private trigger(at: i32, partition: i32): void {
-    const number = this.state.get16(at + Actor.Number);
+    const number = this.state.get16(at + Actor.WatchNumber);
     this.caller.kernel.trigger(number, partition, Action.Change, null, -1);
   }
 

@@ -1,6 +1,6 @@
 /**
- * udevd, as far as it touches a loop device: a worker that processes the events of the device and
- * its partitions one after the other, under a shared lock of the disk. Source: systemd,
+ * udevd, as far as it touches loop devices: a worker that processes the events of devices and their
+ * partitions one after the other, under a shared lock of the disk. Source: systemd,
  * udev-worker.c (worker_process_device, worker_lock_whole_disk), udev-manager.c.
  */
 import { Action } from "../abi.ts";
@@ -90,6 +90,7 @@ export class Udevd {
     switch (this.state.get8(at + Actor.Phase)) {
       case Work.Idle:
         if (this.isOurs(at)) {
+          this.state.set16(at + Actor.Number, this.number(at));
           if (!this.isRemove(at)) return caller.open(at, Actor.Task, 0, READ_ONLY);
           this.watch(at, false);
           this.tell(at);
@@ -176,6 +177,7 @@ export class Udevd {
   }
 
   private drop(at: i32): void {
+    this.state.set16(at + Actor.Number, 0);
     this.caller.kernel.sockets.remove(this.socket(at));
   }
 
@@ -199,9 +201,12 @@ export class Udevd {
   /** What a process sent with a port of its own is no event of the kernel. */
   private isOurs(at: i32): bool {
     if (this.field(at, EventField.Sender) === Sender.Forger) return false;
-    if (this.field(at, EventField.Kind) !== EventKind.Block) return false;
-    const number = this.caller.kernel.state.get32(this.head(at) + EventField.Number);
-    return number === this.state.get16(at + Actor.Number);
+    return this.field(at, EventField.Kind) === EventKind.Block;
+  }
+
+  /** Of the loop device. */
+  private number(at: i32): i32 {
+    return this.caller.kernel.state.get32(this.head(at) + EventField.Number);
   }
 
   private isRemove(at: i32): bool {

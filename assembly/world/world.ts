@@ -68,6 +68,25 @@ export class World {
     this.state.set8(at + Actor.Socket, socket + 1);
     this.kernel.scenario.setUdev(true);
     this.kernel.scenario.watch(number, 0, true);
+    this.state.set16(at + Actor.Number, 0);
+  }
+
+  /** Whether there is an actor of a kind. */
+  has(kind: i32): bool {
+    for (let actor = 0; this.state.get8(Ghost.Actors) > actor; actor++) {
+      if (this.state.get8(this.state.actorAt(actor) + Actor.Kind) === kind) return true;
+    }
+    return false;
+  }
+
+  /** The processes of udevds, a mask. */
+  udevds(): i32 {
+    let mask = 0;
+    for (let actor = 0; this.state.get8(Ghost.Actors) > actor; actor++) {
+      const at = this.state.actorAt(actor);
+      if (this.isUdevd(at)) mask |= 1 << this.state.get8(at + Actor.Process);
+    }
+    return mask;
   }
 
   private isUdevd(at: i32): bool {
@@ -136,6 +155,12 @@ export class World {
       return state.get8(at + Actor.Phase) !== 0 || state.get8(at + Actor.Task) !== 0;
     }
     return this.faults.isDying(at);
+  }
+
+  /** What befalls process 0 itself: its death, a lost datagram. */
+  isFault(actor: i32): bool {
+    const kind = this.state.get8(this.state.actorAt(actor) + Actor.Kind);
+    return kind === ActorKind.Crash || kind === ActorKind.Loss;
   }
 
   /** Nobody has anything begun or to answer. */
