@@ -24,8 +24,11 @@ export class Deeds {
   private readonly machine: Machine;
   private readonly world: World;
   private readonly memory: Memory;
+  /** So many datagrams may wait to be received: then it is done; 0: more than a queue keeps. */
+  private readonly lag: i32;
 
-  constructor(machine: Machine, world: World, memory: Memory) {
+  constructor(machine: Machine, world: World, memory: Memory, lag: i32) {
+    this.lag = lag;
     this.machine = machine;
     this.world = world;
     this.memory = memory;
@@ -35,6 +38,12 @@ export class Deeds {
   list(): i32 {
     const hasDied = this.hasDied();
     this.count = 0;
+    if (!hasDied && this.lag > 0 && this.isLate()) {
+      this.listDatagrams();
+      this.calm = this.count;
+      this.listFaults();
+      return this.count;
+    }
     if (!hasDied) {
       this.listCalls();
       this.listDatagrams();
@@ -68,13 +77,33 @@ export class Deeds {
     }
   }
 
-  private listDatagrams(): void {
+  private queued(group: i32): i32 {
     const kernel = this.world.kernel;
+    const socket = kernel.sockets.find(0, group);
+    return socket < 0 ? 0 : kernel.state.get8(kernel.state.socketAt(socket) + Socket.Count);
+  }
+
+  /** Whether no other may go on before something was received. */
+  private isLate(): bool {
+    return this.queued(Group.Kernel) >= this.lag || this.queued(Group.Udev) >= this.lag;
+  }
+
+  private listDatagrams(): void {
     for (let group: i32 = Group.Kernel; group <= Group.Udev; group++) {
-      const socket = kernel.sockets.find(0, group);
-      if (socket < 0) continue;
-      if (kernel.state.get8(kernel.state.socketAt(socket) + Socket.Count) === 0) continue;
-      this.add(DeedNumber.Receive + group);
+      if (this.queued(group) > 0) this.add(DeedNumber.Receive + group);
+    }
+  }
+
+  /** What can happen to our process whatever it does. */
+  private listFaults(): void {
+    const world = this.world;
+    const actors = world.state.get8(Ghost.Actors);
+    for (let actor = 0; actor < actors; actor++) {
+      if (!world.isFault(actor)) continue;
+      const choices = world.choices(actor);
+      for (let choice = 0; choice < choices; choice++) {
+        this.add(DeedNumber.Actor + actor * 8 + choice);
+      }
     }
   }
 
@@ -98,6 +127,8 @@ export class Deeds {
       const waits = state.get(operation, Field.Waits);
       const isPoll = state.get(operation, Field.WakeReason) === TimeoutReason.Poll;
       if (isPoll && waits > 0 && waits < LAST_TRY) this.add(DeedNumber.GiveUp + operation);
+      const isTimed = state.get64(operation, Field.Deadline) !== u64(0);
+      if (waits === LAST_TRY && isTimed) this.add(DeedNumber.Deadline + operation);
       this.add(DeedNumber.Wake + operation);
     }
     const registry = this.machine.registry;
@@ -112,7 +143,11 @@ export class Deeds {
     const state = this.machine.state;
     for (let operation = 0; operation < state.operations; operation++) {
       const isSet = state.get64(operation, Field.Deadline) !== u64(0);
-      if (isSet && this.memory.get(Memo.Deadlines) > 0) this.add(DeedNumber.Deadline + operation);
+      const isWaiting = state.get64(operation, Field.Wake) !== u64(0);
+      const isNext = isWaiting && state.get(operation, Field.Waits) === LAST_TRY;
+      if (isSet && !isNext && this.memory.get(Memo.Deadlines) > 0) {
+        this.add(DeedNumber.Deadline + operation);
+      }
       const isGrace = state.get64(operation, Field.Grace) !== u64(0);
       if (isGrace) this.add(DeedNumber.Grace + operation);
     }

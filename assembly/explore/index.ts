@@ -7,6 +7,7 @@ import { root } from "../kernel/root.ts";
 import { theWorld } from "../world/root.ts";
 import { Search } from "./search.ts";
 import { Trial } from "./trial.ts";
+import { Walk } from "./walk.ts";
 
 // asc takes no extension here.
 export * from "../world/index";
@@ -14,6 +15,7 @@ export * from "../world/index";
 class ExploreRoot {
   trial: Trial | null = null;
   search: Search | null = null;
+  walk: Walk | null = null;
 }
 
 const explored = new ExploreRoot();
@@ -35,6 +37,7 @@ export function startTrial(
   aborts: i32,
   isUdev: i32,
   rounds: i32,
+  lag: i32,
 ): void {
   assert(explored.trial === null);
   const world = theWorld();
@@ -48,6 +51,7 @@ export function startTrial(
     aborts,
     isUdev !== 0,
     rounds,
+    lag,
   );
 }
 
@@ -87,6 +91,39 @@ export function toldAt(): usize {
 
 export function reachedAt(): usize {
   return changetype<usize>(trial().coverage.reached.buffer);
+}
+
+export function trialMoved(): i32 {
+  return i32(trial().hasMoved);
+}
+
+/* Many, by chance. */
+
+function walk(): Walk {
+  assert(explored.walk !== null);
+  return explored.walk!;
+}
+
+/** From the state that the trial is in, to the end: what was violated. */
+export function runWalk(seed: i32, deeds: i32, temper: i32, isHashed: i32): i32 {
+  explored.walk = new Walk(trial());
+  return walk().run(seed, deeds, temper, isHashed !== 0);
+}
+
+export function walkCount(): i32 {
+  return walk().count;
+}
+
+export function walkHealed(): i32 {
+  return walk().healed;
+}
+
+export function walkDigest(): i32 {
+  return walk().digest;
+}
+
+export function walkDeed(index: i32): i32 {
+  return walk().path[index];
 }
 
 /* All of them. */

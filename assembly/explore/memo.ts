@@ -53,6 +53,8 @@ export enum Ask {
   Removed = 8,
   /** The round is over: another one, or the end. */
   Next = 16,
+  /** The handle of a device that was not detached is let go. */
+  Release = 32,
 }
 
 export class Memory {

@@ -22,10 +22,11 @@ import {
   WaitResult,
 } from "../abi.ts";
 import { Machine } from "../core/machine.ts";
+import { Global } from "../core/state.ts";
 import { Loop, LoState, Partition } from "../kernel/layout.ts";
 import { EntryFact, ImageFact } from "../kernel/setup.ts";
 import { putLoopName } from "../wire/loop.ts";
-import { Ghost, LIFE_BITS, Life } from "../world/layout.ts";
+import { ActorKind, Ghost, LIFE_BITS, Life } from "../world/layout.ts";
 import { World } from "../world/world.ts";
 import { Coverage } from "./coverage.ts";
 import { Ask, Memo, Memory, Stage } from "./memo.ts";
@@ -84,18 +85,28 @@ export class Program {
     this.abandon(0);
   }
 
-  /** Asks what the last events have made it ask. */
+  /** Asks what the last events have made it ask. Operations are queued, as a host does it. */
   goOn(): void {
     const memory = this.memory;
-    while (memory.get(Memo.Ask) !== 0) {
-      const asks = memory.get(Memo.Ask);
-      memory.set(Memo.Ask, 0);
-      if ((asks & Ask.Wait) !== 0) this.wait();
-      if ((asks & Ask.Detach) !== 0) this.detach();
-      if ((asks & Ask.Removed) !== 0) memory.set(Memo.Wait, this.await(CommandFlag.Removed));
-      if ((asks & Ask.Next) !== 0) this.next();
-      if ((asks & Ask.Attach) !== 0) this.attach();
-    }
+    if (this.take(Ask.Wait)) this.wait();
+    if (this.take(Ask.Removed)) memory.set(Memo.Wait, this.await(CommandFlag.Removed));
+    if (this.take(Ask.Next)) this.next();
+    if (this.isBusy()) return;
+    if (this.take(Ask.Release)) this.release();
+    else if (this.take(Ask.Detach)) this.detach();
+    else if (this.take(Ask.Attach)) this.attach();
+  }
+
+  private take(ask: i32): bool {
+    const isAsked = this.memory.has(Memo.Ask, ask);
+    this.memory.remove(Memo.Ask, ask);
+    return isAsked;
+  }
+
+  /** One that was told as failed may still give back. What has ended is free at the next input. */
+  private isBusy(): bool {
+    const state = this.machine.state;
+    return state.global(Global.Taken) !== state.global(Global.Ended);
   }
 
   private udev(): i32 {
@@ -140,8 +151,10 @@ export class Program {
     this.ask();
   }
 
+  /** By its number alone a device that another has bound again is never seen to be gone. */
   private deadline(): void {
-    if (this.isTimed) this.put64(CommandWord.TimeoutNs, SECOND);
+    const isNamed = this.memory.get(Memo.Stage) === Stage.Detaching && !this.isLasting();
+    if (this.isTimed || isNamed) this.put64(CommandWord.TimeoutNs, SECOND);
   }
 
   private name(): void {
@@ -162,8 +175,31 @@ export class Program {
     this.put(CommandWord.Flags, isIgnorant ? CommandFlag.BestEffort : this.byName());
     this.name();
     this.memory.set(Memo.Watch, this.ask());
-    this.memory.set(Memo.Wait, this.await(this.udev()));
-    this.memory.add(Memo.Awaited, Ask.Wait);
+    if (this.isLasting()) {
+      this.memory.set(Memo.Wait, this.await(this.udev()));
+      this.memory.add(Memo.Awaited, Ask.Wait);
+    } else {
+      this.ready();
+    }
+  }
+
+  /** By its name alone a device is waited for until it comes again, if others can take it away. */
+  private isLasting(): bool {
+    if (this.memory.get(Memo.Identity) !== 0) return true;
+    return !this.world.has(ActorKind.Thief) && !this.world.has(ActorKind.Detacher);
+  }
+
+  /** What was waited for is there, or over: the end of the round. */
+  private ready(): void {
+    const memory = this.memory;
+    memory.set(Memo.Stage, Stage.Detaching);
+    memory.remove(Memo.Awaited, Ask.Wait);
+    memory.add(Memo.Ask, Ask.Detach);
+    memory.add(Memo.Awaited, Ask.Detach);
+    // By its name alone nobody can see an instance end where another follows.
+    if (memory.get(Memo.Identity) === 0) return;
+    memory.add(Memo.Ask, Ask.Removed);
+    memory.add(Memo.Awaited, Ask.Removed);
   }
 
   private await(flags: i32): i32 {
@@ -181,8 +217,6 @@ export class Program {
 
   private detach(): void {
     const memory = this.memory;
-    memory.set(Memo.Stage, Stage.Detaching);
-    memory.add(Memo.Awaited, Ask.Detach);
     this.blank(Command.Detach);
     this.put(CommandWord.Number, memory.get(Memo.Number));
     this.put(CommandWord.Descriptor, memory.get(Memo.Descriptor));
@@ -195,12 +229,20 @@ export class Program {
     this.ask();
   }
 
+  private release(): void {
+    this.blank(Command.Detach);
+    this.put(CommandWord.Flags, CommandFlag.Release);
+    this.put(CommandWord.Number, this.memory.get(Memo.Number));
+    this.put(CommandWord.Descriptor, this.memory.get(Memo.Descriptor));
+    this.ask();
+  }
+
   private next(): void {
     const memory = this.memory;
     if (memory.get(Memo.Watch) !== 0) this.abandon(memory.get(Memo.Watch));
     const rounds = memory.get(Memo.Rounds);
     const listener = memory.get(Memo.Listener);
-    for (let slot: i32 = Memo.Number; slot < Memo.Deadlines; slot++) memory.set64(slot, u64(0));
+    for (let slot: i32 = Memo.Number; slot < Memo.Excused; slot++) memory.set64(slot, u64(0));
     if (rounds > 0) {
       memory.set(Memo.Listener, listener);
       memory.set(Memo.Rounds, rounds - 1);
@@ -341,17 +383,8 @@ export class Program {
     const isReady = this.word(EventWord.Code) === WaitResult.Ready;
     const isFirst = memory.has(Memo.Awaited, Ask.Wait);
     memory.set(Memo.Wait, 0);
-    if (isFirst) {
-      memory.remove(Memo.Awaited, Ask.Wait);
-      memory.add(Memo.Ask, Ask.Detach);
-      // By its name alone nobody can see an instance end where another follows.
-      if (memory.get(Memo.Identity) !== 0) {
-        memory.add(Memo.Ask, Ask.Removed);
-        memory.add(Memo.Awaited, Ask.Removed);
-      }
-    } else {
-      this.answered(Ask.Removed);
-    }
+    if (isFirst) this.ready();
+    else this.answered(Ask.Removed);
     if (memory.get(Memo.Identity) === 0) return 0;
     const isFalse = isReady ? !this.isRunningDown() : this.isThere();
     return isFalse ? Violation.FalseEnd : 0;
@@ -375,8 +408,13 @@ export class Program {
     if (operation >= Limit.OperationsMax)
       return failure === Failure.Aborted ? 0 : Violation.Refused;
     const isOver = failure === Failure.Superseded || failure === Failure.NotAttached;
-    if (memory.get(Memo.Stage) === Stage.Detaching) this.answered(Ask.Detach);
-    else memory.add(Memo.Ask, Ask.Next);
+    if (memory.get(Memo.Stage) !== Stage.Detaching) {
+      memory.add(Memo.Ask, Ask.Next);
+    } else if (this.result(Result.Descriptor) >= 0) {
+      memory.add(Memo.Ask, Ask.Release);
+    } else {
+      this.answered(Ask.Detach);
+    }
     if (isOver) return this.isThere() ? Violation.FalseEnd : 0;
     return this.isExcused() ? 0 : Violation.Refused;
   }

@@ -79,6 +79,7 @@ export class Stillness {
       if (askAt > u64(NOW)) registry.setDisk64(disk, DiskField.AskAt, u64(FAR));
       else if (askAt !== u64(0)) registry.setDisk64(disk, DiskField.AskAt, u64(NOW));
       registry.setDisk(disk, DiskField.Looks, 0);
+      registry.setDisk(disk, DiskField.Asked, 0);
     }
   }
 

@@ -12,11 +12,12 @@ import { Machine } from "../core/machine.ts";
 import { DiskField } from "../core/records.ts";
 import { Field } from "../core/state.ts";
 import { Calls } from "../kernel/calls.ts";
+import { Switch } from "../kernel/eras.ts";
 import { Inquiry } from "../kernel/inquiry.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { FileKind, Socket } from "../kernel/layout.ts";
 import { Step } from "../kernel/tasks.ts";
-import { Ghost, Left } from "../world/layout.ts";
+import { ActorKind, Ghost, Left } from "../world/layout.ts";
 import { World } from "../world/world.ts";
 import { Controls } from "./controls.ts";
 import { Coverage } from "./coverage.ts";
@@ -46,6 +47,11 @@ export class Trial extends Subject {
   private readonly stillness: Stillness;
   private readonly layout: Parts;
   private readonly deeds: Deeds;
+  /** Processes whose flaps are none of our doing: udevd's, where a thief closes nodes that it has
+   *  written to. */
+  private readonly provoked: i32;
+  /** Whether the last deed changed anything; it only waited otherwise. */
+  hasMoved: bool = true;
   /** The last deed was none of the core's. */
   private isCoreUntouched: bool = false;
 
@@ -58,6 +64,7 @@ export class Trial extends Subject {
     aborts: i32,
     isUdev: bool,
     rounds: i32,
+    lag: i32,
   ) {
     super();
     const kernel = world.kernel;
@@ -86,7 +93,8 @@ export class Trial extends Subject {
     this.controls = new Controls(kernel, controls, machine.outbox, machine.state.buffers);
     this.stillness = new Stillness(machine, kernel);
     this.layout = layOut(machine, kernel, world, memory);
-    this.deeds = new Deeds(machine, world, memory);
+    this.deeds = new Deeds(machine, world, memory, lag);
+    this.provoked = world.has(ActorKind.Thief) ? world.udevds() : 0;
     memory.set(Memo.Deadlines, deadlines);
     memory.set(Memo.Aborts, aborts);
     this.program.begin(rounds);
@@ -147,7 +155,9 @@ export class Trial extends Subject {
 
   atEnd(): i32 {
     const ghost = this.world.ghost;
-    if (ghost.left(0, Left.Bound) > 0) return Violation.LeftBound;
+    // Before LOOP_CONFIGURE a device was bound in two steps, and a crash came in between.
+    const isTold = !this.hasDied() || this.kernel.setup.era.has(Switch.HasConfigure);
+    if (isTold && ghost.left(0, Left.Bound) > 0) return Violation.LeftBound;
     if (ghost.left(0, Left.Locks) > 0) return Violation.LeftLocked;
     if (ghost.left(0, Left.Files) > 0) return Violation.LeftOpen;
     if (ghost.left(0, Left.Nodes) > 0) return Violation.LeftNodes;
@@ -161,6 +171,7 @@ export class Trial extends Subject {
     this.coverage.put(Told.Fault, -1);
     const wasDead = this.hasDied();
     this.isCoreUntouched = true;
+    this.hasMoved = true;
     const violation = this.perform(deed);
     if (this.hasDied()) {
       // Nobody asks a core that is dead.
@@ -174,6 +185,7 @@ export class Trial extends Subject {
       assert(late === 0);
       this.stillness.settle();
     }
+    this.coverage.put(Told.Stage, this.memory.get(Memo.Stage));
     return violation !== 0 ? violation : this.seen();
   }
 
@@ -181,7 +193,8 @@ export class Trial extends Subject {
     if (deed >= DeedNumber.Actor) {
       const actor = (deed - DeedNumber.Actor) >> 3;
       this.world.act(actor, (deed - DeedNumber.Actor) & 7);
-      this.coverage.put(Told.Status, this.world.hasMoved() ? Step.Ran : Step.Blocked);
+      this.hasMoved = this.world.hasMoved();
+      this.coverage.put(Told.Status, this.hasMoved ? Step.Ran : Step.Blocked);
       return 0;
     }
     if (deed >= DeedNumber.Receive) this.isCoreUntouched = false;
@@ -200,7 +213,8 @@ export class Trial extends Subject {
   private seen(): i32 {
     const state = this.world.state;
     if ((state.get32(Ghost.ForeignClearers) & 1) !== 0) return Violation.ForeignClear;
-    return state.get32(Ghost.Flappers) !== 0 ? Violation.Flap : Violation.None;
+    const flappers = state.get32(Ghost.Flappers) & ~this.provoked;
+    return flappers !== 0 ? Violation.Flap : Violation.None;
   }
 
   /** The core of a process that died: all its states are one. */
@@ -221,7 +235,8 @@ export class Trial extends Subject {
   private step(operation: i32): i32 {
     const slot = Memo.Tasks + operation;
     let task = this.memory.get(slot) - 1;
-    if (task < 0) {
+    const isNew = task < 0;
+    if (isNew) {
       this.isCoreUntouched = false;
       assert(this.machine.takeCall(operation));
       this.coverage.step(this.word(CallWord.Step));
@@ -232,6 +247,7 @@ export class Trial extends Subject {
       this.memory.set(slot, task + 1);
     }
     const step = this.calls.step(task);
+    this.hasMoved = isNew || step !== Step.Blocked;
     this.coverage.put(Told.Status, step);
     this.world.look(0);
     if (step !== Step.Done) return 0;
@@ -310,7 +326,8 @@ export class Trial extends Subject {
     if (deed >= DeedNumber.Grace) {
       state.set64(operation, Field.Grace, u64(NOW));
     } else if (deed >= DeedNumber.Deadline) {
-      this.memory.set(Memo.Deadlines, this.memory.get(Memo.Deadlines) - 1);
+      const left = this.memory.get(Memo.Deadlines);
+      this.memory.set(Memo.Deadlines, left > 0 ? left - 1 : 0);
       this.memory.set(Memo.Excused, 1);
       state.set64(operation, Field.Deadline, u64(NOW));
     } else {

@@ -65,8 +65,10 @@ export enum DeedNumber {
 
 /** What the last deed was, words of 4 bytes: for who tells it. */
 export enum Told {
+  /** `Stage` of the program. */
+  Stage = 0,
   /** Of a core's call: `Call`, the core's step, the words; `Outcome` of the kernel's step. */
-  Call = 0,
+  Call,
   Step,
   Descriptor,
   Request,

@@ -4,6 +4,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { detachCommand } from "./commands/detach.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { exploreCommand } from "./commands/explore.ts";
 import { gcCommand } from "./commands/gc.ts";
 import { helpCommand } from "./commands/help.ts";
 import { listCommand } from "./commands/list.ts";
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   gcCommand,
   doctorCommand,
   simCommand,
+  exploreCommand,
   demoCommand,
   completionCommand,
   helpCommand,

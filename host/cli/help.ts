@@ -27,6 +27,7 @@ export const exitCodes: readonly (readonly [code: number, meaning: string])[] = 
   [4, "that attach is over; its device may be another's by now (stale)"],
   [5, "held or locked by others, or deferred (busy)"],
   [6, "timed out"],
+  [8, "a property is violated (explore, sim)"],
   [70, "a bug of diskseq"],
 ];
 

@@ -7,9 +7,9 @@ import { Reached } from "../../assembly/explore/coverage.ts";
 import { Told } from "../../assembly/explore/words.ts";
 import { DiskView } from "../../assembly/kernel/view-words.ts";
 import type { ModelEngine, ModelRegions, StartNumbers } from "./engine.ts";
+import { SimTrial, type TrialEngine } from "./explore/trial.ts";
 import { Model, parseVersion } from "./model.ts";
 import type { ModelOptions } from "./model-types.ts";
-import { SimTrial, type TrialEngine } from "./trial.ts";
 import { SimWorld, type WorldEngine } from "./world.ts";
 
 export const defaultModelOptions: ModelOptions = {
@@ -155,7 +155,7 @@ export async function loadJsTrial(
   options: Partial<ModelOptions> = {},
 ): Promise<SimTrial> {
   const { simWorld, world, content } = await openJsWorld(actors, options);
-  const { startTrials } = await import("./trial-js.ts");
+  const { startTrials } = await import("./explore/trial-js.ts");
   const { engine, regions } = startTrials(world, content);
   return new SimTrial(simWorld, engine, regions);
 }

@@ -1,54 +1,177 @@
 /**
- * `diskseq sim`: compares the simulated kernel with a recording of a real one.
+ * `diskseq sim`: the simulated kernel compared with a recording of a real one, or the core on it for
+ * very many seeds.
  */
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { gunzipSync } from "node:zlib";
 import { LoopError } from "../../errors.ts";
+import type { Shrunk, SwarmResult } from "../../sim/explore/index.ts";
 import type { Validation } from "../../sim/validate.ts";
 import { escapeText, jsonLine } from "../format.ts";
-import { defineCommand } from "../table.ts";
+import { interruptible } from "../interrupt.ts";
+import { storyOf } from "../path-story.ts";
+import { reachedOf } from "../reached.ts";
+import { type Context, defineCommand } from "../table.ts";
+import { readShard } from "../trial-options.ts";
 
 export const simCommand = defineCommand({
   name: "sim",
-  summary: "compare the simulated kernel with a trace of a real one",
-  usage: "--validate FILE [options]",
+  summary: "try the core by chance on a simulated kernel, or compare that with a real one",
+  usage: "--seeds N | --seed S | --validate FILE [options]",
   description: [
-    "FILE is a trace (NDJSON, also gzipped): calls on a loop device that nobody else used, with " +
-      "their results, what sysfs showed after each, and the uevents that came. The simulated " +
-      "kernel is given the same calls; where others raced, or udevd ran, some order of their " +
-      "steps must give what was recorded. The exit code is 0 where it does the same in all, " +
+    "With --seeds the core attaches and detaches on simulated kernels, once for each seed, which " +
+      "draws all the rest: version, rivals, faults, how slow we are, in which order things happen. " +
+      "At first everybody disturbs, then nobody does, and all must come to its end. What is " +
+      "violated is made short and told, with the command that goes that way again; the exit code " +
+      "is 8. One seed in a hundred is gone twice, and every state compared.",
+    "With --validate, FILE is a trace (NDJSON, also gzipped): calls on a loop device that nobody " +
+      "else used, with their results, what sysfs showed after each, and the uevents that came. The " +
+      "simulated kernel is given the same calls; where others raced, or udevd ran, some order of " +
+      "their steps must give what was recorded. The exit code is 0 where it does the same in all, " +
       "else 1 with the first difference; 1 too for a file that is no whole trace, with the line.",
   ],
   options: {
-    validate: { kind: "text", value: "FILE", summary: "the trace; required" },
+    seeds: { kind: "count", value: "N", summary: "so many seeds, from 1 or --seed on" },
+    seed: { kind: "count", value: "S", summary: "this one, or the first" },
+    validate: { kind: "text", value: "FILE", summary: "the trace to compare with" },
     kernel: {
       kind: "version",
       value: "VERSION",
-      default: "that of the trace",
+      default: "drawn, or that of the trace",
       summary: "the version of Linux to simulate, e.g. 6.1.192",
     },
+    shard: { kind: "text", value: "I/N", summary: "the I-th of N parts of the seeds" },
+    threads: { kind: "count", value: "N", default: "one a processor", summary: "seeds at a time" },
+    core: { kind: "text", value: "FILE", summary: "another explore.wasm than the package's" },
   },
   examples: [
+    ["diskseq sim --seeds 100000", "every version, every rival, a hundred thousand ways"],
+    ["diskseq sim --seed 42 --kernel 6.1.192", "one of them"],
     ["diskseq sim --validate linux-6.1.ndjson.gz", "is that kernel simulated faithfully?"],
     ["diskseq sim --validate linux-6.1.ndjson --kernel 6.12.90", "what another one does otherwise"],
   ],
-  async run({ options: { validate: path, kernel: version }, json }, { stdout }) {
-    if (path === undefined) {
-      throw new LoopError("ERR_LOOP_ARGUMENT", "--validate FILE is missing");
-    }
+  async run({ options, json }, context) {
+    const { validate: path, kernel: version } = options;
+    const isSwarm = options.seeds !== undefined || options.seed !== undefined;
+    if (isSwarm && path !== undefined) throw refusal("--validate has no seeds");
+    if (isSwarm) return await runSwarm(options, json, context);
+    if (path === undefined) throw refusal("--seeds N, --seed S or --validate FILE is missing");
     const text = readTrace(path);
     const { validateFile } = await import("../../sim/index.ts");
     const found = await validateFile(text, version).catch((error: unknown) => {
       throw named(path, error);
     });
     if (json) {
-      stdout.write(jsonLine({ file: path, ...found, difference: found.difference ?? null }));
+      context.stdout.write(
+        jsonLine({ file: path, ...found, difference: found.difference ?? null }),
+      );
     } else {
-      stdout.write(`${textOf(path, found).join("\n")}\n`);
+      context.stdout.write(`${textOf(path, found).join("\n")}\n`);
     }
     return found.difference === undefined ? 0 : 1;
   },
 });
+
+function refusal(message: string): LoopError {
+  return new LoopError("ERR_LOOP_ARGUMENT", message);
+}
+
+interface SwarmOptions {
+  readonly seeds: number | undefined;
+  readonly seed: number | undefined;
+  readonly kernel: string | undefined;
+  readonly shard: string | undefined;
+  readonly threads: number | undefined;
+  readonly core: string | undefined;
+}
+
+async function runSwarm(options: SwarmOptions, json: boolean, context: Context): Promise<number> {
+  const api = await import("../../sim/explore/index.ts");
+  const build = { wasm: options.core };
+  const fixed = options.kernel === undefined ? {} : { version: options.kernel };
+  const { shard, shards } = readShard(options.shard);
+  const all = options.seeds ?? 1;
+  const first = (options.seed ?? 1) + Math.floor((all * shard) / shards);
+  const count = (options.seed ?? 1) + Math.floor((all * (shard + 1)) / shards) - first;
+  const begin = context.now();
+  const result = await interruptible("sim", context, (signal) =>
+    api.swarmOnThreads({ first, count, fixed, build }, options.threads ?? availableParallelism(), {
+      signal,
+      onProgress: (done) => progress(context, done, count),
+    }),
+  );
+  const seconds = (context.now() - begin) / 1000;
+  if (context.stderr.isTerminal) context.stderr.write("\r\x1b[K");
+  const strays = [];
+  for (const { seed, deeds, violation } of result.strays) {
+    const { setup } = api.drawTrial(seed, fixed);
+    strays.push({ seed, ...(await api.shrink(setup, deeds, violation, build)) });
+  }
+  if (json) {
+    context.stdout.write(jsonLine(swarmJson(result, strays, seconds, api, options)));
+  } else {
+    const lines = [summaryOf(result, seconds), ...reachedOf([result.reached]).lines];
+    for (const stray of strays) {
+      const story = await api.tellPath(stray.setup, stray.path, build);
+      const what = api.violationTexts[stray.violation];
+      lines.push(
+        "",
+        context.stdout.paint("red", `seed ${stray.seed}: ${what}`),
+        storyOf(story).trimEnd(),
+        `Again: ${again(stray, api, options)}`,
+      );
+    }
+    for (const seed of result.differing) lines.push(`seed ${seed}: not the same when gone twice`);
+    context.stdout.write(`${lines.join("\n")}\n`);
+  }
+  return result.strays.length + result.differing.length > 0 ? 8 : 0;
+}
+
+type Api = typeof import("../../sim/explore/index.ts");
+
+function progress({ stderr }: Context, done: number, count: number): void {
+  if (stderr.isTerminal) stderr.write(`\r\x1b[K${done} of ${count} seeds`);
+}
+
+function again({ setup, path }: Shrunk, api: Api, { core }: SwarmOptions): string {
+  const words = ["npx diskseq explore", ...api.setupWords(setup), "--path", api.formatPath(path)];
+  if (core !== undefined) words.push("--core", core);
+  return words.join(" ");
+}
+
+function summaryOf({ seeds, deeds, checked, strays }: SwarmResult, seconds: number): string {
+  const found = strays.length === 0 ? "all hold" : `${strays.length} violate something`;
+  const rate = Math.round(deeds / Math.max(seconds, 0.001)).toLocaleString("en");
+  return (
+    `${seeds} seeds, ${deeds.toLocaleString("en")} deeds in ${seconds.toFixed(1)} s ` +
+    `(${rate} a second), ${checked} gone twice: ${found}`
+  );
+}
+
+function swarmJson(
+  { seeds, deeds, checked, differing, reached }: SwarmResult,
+  strays: readonly (Shrunk & { readonly seed: number })[],
+  seconds: number,
+  api: Api,
+  options: SwarmOptions,
+) {
+  return {
+    seeds,
+    deeds,
+    seconds,
+    checked,
+    differing,
+    strays: strays.map((stray) => ({
+      seed: stray.seed,
+      violation: api.violationTexts[stray.violation],
+      steps: stray.path.length,
+      path: api.formatPath(stray.path),
+      again: again(stray, api, options),
+    })),
+    ...reachedOf([reached]).json,
+  };
+}
 
 function readTrace(path: string): string {
   try {

@@ -2,9 +2,9 @@
  * A trial as a host sees it: a core, a kernel, rivals, and every choice of who goes next. And the
  * search over all of them. Knows no command line and no words for what happens.
  */
-import type { Partscan } from "../../assembly/abi.ts";
-import type { Control, Violation } from "../../assembly/explore/words.ts";
-import type { SimWorld } from "./world.ts";
+import type { Partscan } from "../../../assembly/abi.ts";
+import type { Control, Violation } from "../../../assembly/explore/words.ts";
+import type { SimWorld } from "../world.ts";
 
 /** The exports of explore.wasm beside those of world.wasm. */
 export interface TrialEngine {
@@ -15,6 +15,7 @@ export interface TrialEngine {
     aborts: number,
     isUdev: number,
     rounds: number,
+    lag: number,
   ): void;
   trialChoices(): number;
   trialChoice(index: number): number;
@@ -23,6 +24,12 @@ export interface TrialEngine {
   trialIsOver(): number | boolean;
   trialAtEnd(): number;
   trialHash(): number;
+  trialMoved(): number | boolean;
+  runWalk(seed: number, deeds: number, temper: number, isHashed: number): number;
+  walkCount(): number;
+  walkHealed(): number;
+  walkDigest(): number;
+  walkDeed(index: number): number;
   startSearch(shard: number, shards: number): void;
   runSearch(states: number): number | boolean;
   searchStates(): number;
@@ -53,6 +60,18 @@ export interface TrialOptions {
   readonly udev: boolean;
   /** attaches, one after the other */
   readonly rounds: number;
+  /** datagrams that may wait to be received before it is done, 0: any number */
+  readonly lag: number;
+}
+
+export interface Walked {
+  readonly violation: Violation;
+  /** deeds, and how many of them were by chance */
+  readonly length: number;
+  readonly healed: number;
+  /** 30 bits of all states on the way, where it was asked for */
+  readonly digest: number;
+  deeds(): number[];
 }
 
 export interface Choices {
@@ -77,9 +96,10 @@ export class SimTrial {
   }
 
   start(options: TrialOptions): void {
-    const { controls, partscan, deadlines, aborts, udev, rounds } = options;
+    const { controls, partscan, deadlines, aborts, udev, rounds, lag } = options;
+    const hasUdev = udev ? 1 : 0;
     this.#enter(() =>
-      this.#engine.startTrial(controls, partscan, deadlines, aborts, udev ? 1 : 0, rounds),
+      this.#engine.startTrial(controls, partscan, deadlines, aborts, hasUdev, rounds, lag),
     );
   }
 
@@ -119,6 +139,26 @@ export class SimTrial {
     return this.#regions().reached;
   }
 
+  /** Whether the last deed changed anything. */
+  get hasMoved(): boolean {
+    return Boolean(this.#enter(() => this.#engine.trialMoved()));
+  }
+
+  /** So many deeds by chance, of `temper` all but one of the calm ones; then calm to the end. */
+  walk(seed: number, deeds: number, temper: number, isHashed = false): Walked {
+    const engine = this.#engine;
+    const violation = this.#enter(() => engine.runWalk(seed, deeds, temper, isHashed ? 1 : 0));
+    const length = engine.walkCount();
+    return {
+      violation,
+      length,
+      healed:
+        violation === 0 ? engine.walkHealed() : Math.min(engine.walkHealed() || length, length),
+      digest: engine.walkDigest(),
+      deeds: () => Array.from({ length }, (_, index) => engine.walkDeed(index)),
+    };
+  }
+
   /** From the state that the trial is in; the trial itself is the search's from here on. */
   search(shard = 0, shards = 1): SimSearch {
     this.#enter(() => this.#engine.startSearch(shard, shards));
@@ -144,8 +184,10 @@ export interface SearchReport {
 
 export interface Found {
   readonly violation: Violation;
-  /** deeds from the start, the shortest there are */
+  /** deeds from the start, the fewest there are */
   readonly path: readonly number[];
+  /** the states on that way, the start first; a last deed that violates leads to none */
+  readonly states: readonly number[];
 }
 
 export class SimSearch {
@@ -181,16 +223,24 @@ export class SimSearch {
     return this.#enter(() => this.#engine.searchValues(part));
   }
 
+  /** The state that follows when nobody disturbs, -1: it was not looked for. */
+  calmFrom(state: number): number {
+    return this.#engine.soloOf(state);
+  }
+
   get found(): Found | undefined {
     const engine = this.#engine;
     const violation = engine.violation();
     if (violation === 0) return undefined;
     const path: number[] = [];
+    const states = [engine.violatedAt()];
+    for (let at = engine.violatedAt(); engine.parentOf(at) >= 0; ) {
+      path.unshift(engine.deedOf(at));
+      at = engine.parentOf(at);
+      states.unshift(at);
+    }
     const last = engine.violatedBy();
     if (last > 0) path.push(last);
-    for (let at = engine.violatedAt(); engine.parentOf(at) >= 0; at = engine.parentOf(at)) {
-      path.unshift(engine.deedOf(at));
-    }
-    return { violation, path };
+    return { violation, path, states };
   }
 }

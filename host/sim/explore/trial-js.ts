@@ -2,23 +2,36 @@
  * The JavaScript build of trial and search behind the shape of explore.wasm's exports: what
  * `assembly/explore/index.ts` is for Wasm. To be imported after `host/portable.ts`.
  */
-import { Search } from "../../assembly/explore/search.ts";
-import { Trial } from "../../assembly/explore/trial.ts";
-import type { Content } from "../../assembly/kernel/content.ts";
-import { Inquiry } from "../../assembly/kernel/inquiry.ts";
-import type { World } from "../../assembly/world/world.ts";
+import { Search } from "../../../assembly/explore/search.ts";
+import { Trial } from "../../../assembly/explore/trial.ts";
+import { Walk } from "../../../assembly/explore/walk.ts";
+import type { Content } from "../../../assembly/kernel/content.ts";
+import { Inquiry } from "../../../assembly/kernel/inquiry.ts";
+import type { World } from "../../../assembly/world/world.ts";
 import type { TrialEngine } from "./trial.ts";
 
 export function startTrials(world: World, content: Content) {
   let trial: Trial | undefined;
   let search: Search | undefined;
+  let walk: Walk | undefined;
+  const walking = (): Walk => walk ?? fail();
   const running = (): Trial => trial ?? fail();
   const searching = (): Search => search ?? fail();
   const engine: TrialEngine = {
-    startTrial: (controls, partscan, deadlines, aborts, isUdev, rounds) => {
+    startTrial: (controls, partscan, deadlines, aborts, isUdev, rounds, lag) => {
       const inquiry = new Inquiry(world.kernel, content);
       const hasUdev = isUdev !== 0;
-      trial = new Trial(world, inquiry, controls, partscan, deadlines, aborts, hasUdev, rounds);
+      trial = new Trial(
+        world,
+        inquiry,
+        controls,
+        partscan,
+        deadlines,
+        aborts,
+        hasUdev,
+        rounds,
+        lag,
+      );
     },
     trialChoices: () => running().choices(),
     trialChoice: (index) => running().choice(index),
@@ -27,6 +40,15 @@ export function startTrials(world: World, content: Content) {
     trialIsOver: () => running().isOver(),
     trialAtEnd: () => running().atEnd(),
     trialHash: () => running().hash(),
+    trialMoved: () => running().hasMoved,
+    runWalk: (seed, deeds, temper, isHashed) => {
+      walk = new Walk(running());
+      return walk.run(seed, deeds, temper, isHashed !== 0);
+    },
+    walkCount: () => walking().count,
+    walkHealed: () => walking().healed,
+    walkDigest: () => walking().digest,
+    walkDeed: (index) => walking().path[index] ?? 0,
     startSearch: (shard, shards) => {
       search = new Search(running(), shard, shards);
     },
