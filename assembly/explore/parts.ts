@@ -26,15 +26,15 @@ export class Parts {
   }
 
   view(part: i32): Int32Array {
-    return this.views[part];
+    return unchecked(this.views[part]);
   }
 
   at(part: i32): i32 {
-    return this.places[part * 2];
+    return i32(unchecked(this.places[part * 2]));
   }
 
   words(part: i32): i32 {
-    return this.places[part * 2 + 1];
+    return i32(unchecked(this.places[part * 2 + 1]));
   }
 
   /** 30 bits of all of them. */
@@ -50,9 +50,8 @@ export class Parts {
   /** Zeros in a range of parts. */
   clear(first: i32, end: i32): void {
     for (let part = first; part < end; part++) {
-      const view = this.views[part];
       const at = this.at(part);
-      for (let i = 0; this.words(part) > i; i++) view[at + i] = 0;
+      this.view(part).fill(0, at, at + this.words(part));
     }
   }
 }

@@ -10,7 +10,8 @@ export class Pool {
   /** Words of 32 bits of a record. */
   readonly words: i32;
   count: i32 = 0;
-  private readonly perChunk: i32;
+  /** A chunk has room for two to the power of this: no division where records are compared. */
+  private readonly shift: i32;
   private readonly chunks: Array<Int32Array> = [];
   /** Open addressing over numbers plus one; a power of two, at most half full. */
   private table: Int32Array = new Int32Array(1024);
@@ -20,8 +21,9 @@ export class Pool {
   constructor(words: i32) {
     assert(words > 0);
     this.words = words;
-    const fit = i32(CHUNK_WORDS / words);
-    this.perChunk = fit > 0 ? fit : 1;
+    let shift = 0;
+    while (words << (shift + 1) <= CHUNK_WORDS) shift++;
+    this.shift = shift;
   }
 
   /** The number of the record that lies in `view` at a word, a new one where it was not seen. */
@@ -41,8 +43,8 @@ export class Pool {
   isEqual(record: i32, view: Int32Array, at: i32): bool {
     const words = this.words;
     assert(record >= 0 && record < this.count && at >= 0 && at + words <= view.length);
-    const chunk = unchecked(this.chunks[i32(record / this.perChunk)]);
-    const from = (record % this.perChunk) * words;
+    const chunk = unchecked(this.chunks[record >> this.shift]);
+    const from = (record & ((1 << this.shift) - 1)) * words;
     let i = 0;
     for (; i + 4 <= words; i += 4) {
       const a = i32(unchecked(chunk[from + i])) ^ i32(unchecked(view[at + i]));
@@ -57,27 +59,30 @@ export class Pool {
     return true;
   }
 
-  /** Writes a record back. */
+  /** Writes a record back: of its words few differ, and a store is dearer than a look. */
   load(record: i32, view: Int32Array, at: i32): void {
     const words = this.words;
     assert(record >= 0 && record < this.count && at >= 0 && at + words <= view.length);
-    const chunk = unchecked(this.chunks[i32(record / this.perChunk)]);
-    const from = (record % this.perChunk) * words;
-    for (let i = 0; i < words; i++) view[at + i] = i32(unchecked(chunk[from + i]));
+    const chunk = unchecked(this.chunks[record >> this.shift]);
+    const from = (record & ((1 << this.shift) - 1)) * words;
+    for (let i = 0; i < words; i++) {
+      const word = i32(unchecked(chunk[from + i]));
+      if (i32(unchecked(view[at + i])) !== word) view[at + i] = word;
+    }
   }
 
   /** KiB that it takes. */
   size(): i32 {
-    const records = i32((this.chunks.length * this.perChunk * this.words) / 256);
+    const records = i32((this.chunks.length * (this.words << this.shift)) / 256);
     return records + i32((this.table.length + this.hashes.length) / 256);
   }
 
   private add(slot: i32, hash: i32, view: Int32Array, at: i32): i32 {
     const record = this.count;
     const words = this.words;
-    const place = record % this.perChunk;
-    if (place === 0) this.chunks.push(new Int32Array(this.perChunk * words));
-    const chunk = unchecked(this.chunks[i32(record / this.perChunk)]);
+    const place = record & ((1 << this.shift) - 1);
+    if (place === 0) this.chunks.push(new Int32Array(words << this.shift));
+    const chunk = unchecked(this.chunks[record >> this.shift]);
     for (let i = 0; i < words; i++) chunk[place * words + i] = i32(unchecked(view[at + i]));
     this.table[slot] = record + 1;
     if (record === this.hashes.length) this.growHashes();
@@ -104,15 +109,24 @@ export class Pool {
   }
 }
 
-/** 30 bits; the same in Wasm and in JavaScript, since no product leaves 53 bits. */
+/** 30 bits; the same in Wasm and in JavaScript: sums stay below 53 bits and are cut to 32. */
 export function hashOf(view: Int32Array, at: i32, words: i32): i32 {
-  let low = 0x5bd1;
-  let high = 0x1b87;
+  let a = 0x5bd1;
+  let b = 0x1b87;
   assert(at >= 0 && at + words <= view.length);
-  for (let i = 0; i < words; i++) {
-    const word = i32(unchecked(view[at + i]));
-    low = ((low ^ (word & 0xffff)) * 0x6f35 + high) & 0x7fff;
-    high = ((high + ((word >> 16) & 0xffff)) * 0x4e2b + (low >> 3) + word) & 0x7fff;
+  let i = 0;
+  for (; i + 2 <= words; i += 2) {
+    a = (a ^ i32(unchecked(view[at + i]))) | 0;
+    a = (a + (a << 5)) ^ ((a >>> 15) + (a << 13));
+    b = (b ^ i32(unchecked(view[at + i + 1]))) | 0;
+    b = (b + (b << 7)) ^ ((b >>> 13) + (b << 11));
   }
-  return (high << 15) | low;
+  if (i < words) a = (a + (a << 5)) ^ i32(unchecked(view[at + i]));
+  let hash = (a ^ (b << 9) ^ (b >>> 7)) | 0;
+  hash = (hash + (hash << 10)) | 0;
+  hash = hash ^ (hash >>> 6);
+  hash = (hash + (hash << 3)) | 0;
+  hash = hash ^ (hash >>> 11);
+  hash = (hash + (hash << 15)) | 0;
+  return hash & 0x3fffffff;
 }

@@ -9,6 +9,7 @@ import { availableParallelism, cpus, loadavg, constants as os, release, tmpdir }
 import { join } from "node:path";
 import { core, parse } from "./core.ts";
 import { BenchDevice } from "./device.ts";
+import { explore } from "./explore.ts";
 import { flood } from "./flood.ts";
 import { Receiving } from "./receivers.ts";
 import { full, quick, type Scale } from "./scale.ts";
@@ -16,10 +17,11 @@ import { plainTable, printTable, type Section, skipped } from "./table.ts";
 import { rate, wake } from "./uevents.ts";
 
 type Part = (device: BenchDevice, directory: string, scale: Scale) => Promise<Section>;
+type InnerPart = (scale: Scale, directory: string) => Promise<Section>;
 
 const outside: Readonly<Record<string, Part>> = { rate, flood, wake };
 /** Those that need no device. */
-const inside: Readonly<Record<string, (scale: Scale) => Promise<Section>>> = { core, parse };
+const inside: Readonly<Record<string, InnerPart>> = { core, parse, explore };
 
 /** What has to be given back, the last first. */
 const undo: (() => void)[] = [];
@@ -40,9 +42,11 @@ async function main(words: readonly string[]): Promise<number> {
   const scale = words.includes("--quick") ? quick : full;
   const isWanted = (name: string) => names.length === 0 || names.includes(name);
   const before = facts();
-  const sections = await outer(isWanted, scale);
+  const directory = mkdtempSync(join(tmpdir(), "diskseq-bench-"));
+  undo.push(() => rmSync(directory, { recursive: true }));
+  const sections = await outer(isWanted, directory, scale);
   for (const [name, part] of Object.entries(inside)) {
-    if (isWanted(name)) sections.push(await told(name, () => part(scale)));
+    if (isWanted(name)) sections.push(await told(name, () => part(scale, directory)));
   }
   const all = [...before, `load ${loadText()} at the end`];
   if (words.includes("--json")) {
@@ -54,7 +58,11 @@ async function main(words: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function outer(isWanted: (name: string) => boolean, scale: Scale): Promise<Section[]> {
+async function outer(
+  isWanted: (name: string) => boolean,
+  directory: string,
+  scale: Scale,
+): Promise<Section[]> {
   const parts = Object.entries(outside).filter(([name]) => isWanted(name));
   if (parts.length === 0) return [];
   try {
@@ -63,8 +71,6 @@ async function outer(isWanted: (name: string) => boolean, scale: Scale): Promise
     const rows = parts.map(([name]) => skipped(name, "needs root and /dev/loop-control"));
     return [{ title: "uevents from the kernel", columns: [], rows, notes: [] }];
   }
-  const directory = mkdtempSync(join(tmpdir(), "diskseq-bench-"));
-  undo.push(() => rmSync(directory, { recursive: true }));
   const device = BenchDevice.add();
   undo.push(() => device.remove());
   const sections: Section[] = [];

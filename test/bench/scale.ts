@@ -14,6 +14,13 @@ export interface Scale {
   /** The core alone: rounds, and fillings of all its slots in each. */
   readonly coreRounds: number;
   readonly coreBatches: number;
+  /** Searches: rounds, states gone on from, and those of the JavaScript build. */
+  readonly searches: number;
+  readonly searchStates: number;
+  readonly scriptStates: number;
+  /** Spin's model: its openers (of more, Spin rounds its numbers), how gcc compiles it. */
+  readonly openers: number;
+  readonly optimize: string;
 }
 
 export const full: Scale = {
@@ -27,6 +34,11 @@ export const full: Scale = {
   floodEvents: 1_000_000,
   coreRounds: 40,
   coreBatches: 60,
+  searches: 5,
+  searchStates: 250_000,
+  scriptStates: 20_000,
+  openers: 3,
+  optimize: "-O2",
 };
 
 export const quick: Scale = {
@@ -40,4 +52,9 @@ export const quick: Scale = {
   floodEvents: 2000,
   coreRounds: 1,
   coreBatches: 1,
+  searches: 1,
+  searchStates: 2000,
+  scriptStates: 200,
+  openers: 1,
+  optimize: "-O0",
 };
