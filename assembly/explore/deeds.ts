@@ -134,9 +134,14 @@ export class Deeds {
     const registry = this.machine.registry;
     for (let disk = registry.firstLive(); disk >= 0; disk = registry.nextDisk(disk)) {
       if (this.machine.deadlines.time(state.watches + disk) === u64(0)) continue;
-      if (registry.disk64(disk, DiskField.AskAt) > u64(NOW)) this.add(DeedNumber.AskUdev + disk);
+      const isToAsk = registry.disk64(disk, DiskField.AskAt) > u64(NOW);
+      if (isToAsk && this.isAskable()) this.add(DeedNumber.AskUdev + disk);
       this.add(DeedNumber.Look + disk);
     }
+  }
+
+  private isAskable(): bool {
+    return this.world.isUdevIdle() || this.memory.get(Memo.Asks) > 0;
   }
 
   private listDeadlines(): void {

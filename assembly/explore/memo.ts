@@ -31,6 +31,8 @@ export enum Memo {
   /** How often a deadline may strike, or the program abort. */
   Deadlines,
   Aborts,
+  /** How often udev may be asked while it is at work: that it is silent for so long is rare. */
+  Asks,
   /** The kernel's task plus one of each operation, the lookout's last. */
   Tasks,
   Slots = Tasks + 3,

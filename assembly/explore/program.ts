@@ -23,24 +23,24 @@ import {
 } from "../abi.ts";
 import { Machine } from "../core/machine.ts";
 import { Global } from "../core/state.ts";
-import { Loop, LoState, Partition } from "../kernel/layout.ts";
-import { EntryFact, ImageFact } from "../kernel/setup.ts";
+import { Loop } from "../kernel/layout.ts";
 import { putLoopName } from "../wire/loop.ts";
-import { ActorKind, Ghost, LIFE_BITS, Life } from "../world/layout.ts";
+import { ActorKind, Ghost } from "../world/layout.ts";
 import { World } from "../world/world.ts";
 import { Coverage } from "./coverage.ts";
 import { Ask, Memo, Memory, Stage } from "./memo.ts";
+import { Truth } from "./truth.ts";
 import { Control, Violation } from "./words.ts";
 
 /** Time does not pass; a deadline only has to be there. */
 const SECOND: u64 = u64(1_000_000_000);
-const LIFE_MASK: i32 = (1 << LIFE_BITS) - 1;
 
 export class Program {
   private readonly machine: Machine;
   private readonly world: World;
   private readonly memory: Memory;
   private readonly coverage: Coverage;
+  private readonly truth: Truth;
   private readonly now: u64;
   private readonly controls: i32;
   private readonly partscan: i32;
@@ -62,6 +62,7 @@ export class Program {
     this.world = world;
     this.memory = memory;
     this.coverage = coverage;
+    this.truth = new Truth(world, memory);
     this.now = now;
     this.controls = controls;
     this.partscan = partscan;
@@ -209,7 +210,8 @@ export class Program {
     this.name();
     if (isReady && this.partscan !== Partscan.None) {
       let mask = 0;
-      for (let entry = 0; this.entries() > entry; entry++) mask |= 1 << this.entry(entry);
+      for (let entry = 0; this.truth.entries() > entry; entry++)
+        mask |= 1 << this.truth.entry(entry);
       this.put(CommandWord.PartitionMask, mask);
     }
     return this.ask();
@@ -319,7 +321,8 @@ export class Program {
     memory.add(Memo.Ask, Ask.Wait);
     // Our descriptor keeps the instance, whoever has asked for its end.
     if (kernel.loop(loop, Loop.Binder) !== 1) return Violation.NotReady;
-    return this.isPlugged(loop) ? 0 : Violation.NotReady;
+    if (this.partscan === Partscan.None) return 0;
+    return this.truth.isPlugged(loop) ? 0 : Violation.NotReady;
   }
 
   private result(word: i32): i32 {
@@ -330,54 +333,6 @@ export class Program {
     return this.machine.outbox.getUint64((EventWord.Result + word) * 8, true);
   }
 
-  private entries(): i32 {
-    return this.world.kernel.setup.get(0, ImageFact.Entries);
-  }
-
-  private entry(index: i32): i32 {
-    const setup = this.world.kernel.setup;
-    return setup.view.getInt32(setup.entryAt(0, index) + EntryFact.Number, true);
-  }
-
-  /** All partitions are there, but for what others have taken away. */
-  private isPlugged(loop: i32): bool {
-    if (this.partscan === Partscan.None) return true;
-    const state = this.world.state;
-    for (let index = 0; this.entries() > index; index++) {
-      const life = state.get8(state.lifeAt(loop, this.entry(index)));
-      if ((life & LIFE_MASK) === Life.Plugged) continue;
-      if ((life & LIFE_MASK) === Life.Never || life >> LIFE_BITS === 1) return false;
-    }
-    return true;
-  }
-
-  /** Whether the instance is there and bound. */
-  private isThere(): bool {
-    const kernel = this.world.kernel.state;
-    const loop = kernel.findLoop(this.memory.get(Memo.Number));
-    if (loop < 0 || kernel.loop(loop, Loop.State) !== LoState.Bound) return false;
-    return kernel.loop(loop, Loop.Instance) === this.memory.get(Memo.Instance);
-  }
-
-  private isRunningDown(): bool {
-    const kernel = this.world.kernel.state;
-    const loop = kernel.findLoop(this.memory.get(Memo.Number));
-    return loop >= 0 && kernel.loop(loop, Loop.Instance) === this.memory.get(Memo.Instance);
-  }
-
-  /** Whether a partition of the instance can still be opened. */
-  private hasPartitions(): bool {
-    const kernel = this.world.kernel.state;
-    const loop = kernel.findLoop(this.memory.get(Memo.Number));
-    if (loop < 0) return false;
-    for (let place = 0; kernel.countPartitions(loop) > place; place++) {
-      const at = kernel.partitionAt(loop, place);
-      const isOurs = kernel.get8(at + Partition.Instance) === this.memory.get(Memo.Instance);
-      if (isOurs && kernel.get8(at + Partition.Openable) !== 0) return true;
-    }
-    return false;
-  }
-
   private waited(): i32 {
     const memory = this.memory;
     const isReady = this.word(EventWord.Code) === WaitResult.Ready;
@@ -386,14 +341,14 @@ export class Program {
     if (isFirst) this.ready();
     else this.answered(Ask.Removed);
     if (memory.get(Memo.Identity) === 0) return 0;
-    const isFalse = isReady ? !this.isRunningDown() : this.isThere();
+    const isFalse = isReady ? !this.truth.isRunningDown() : this.truth.isThere();
     return isFalse ? Violation.FalseEnd : 0;
   }
 
   private detached(): i32 {
     const isGone = this.word(EventWord.Code) === DetachResult.Gone;
     this.answered(Ask.Detach);
-    return isGone && (this.isThere() || this.hasPartitions()) ? Violation.NotGone : 0;
+    return isGone && (this.truth.isThere() || this.truth.hasPartitions()) ? Violation.NotGone : 0;
   }
 
   private answered(ask: i32): void {
@@ -415,7 +370,7 @@ export class Program {
     } else {
       this.answered(Ask.Detach);
     }
-    if (isOver) return this.isThere() ? Violation.FalseEnd : 0;
+    if (isOver) return this.truth.isThere() ? Violation.FalseEnd : 0;
     return this.isExcused() ? 0 : Violation.Refused;
   }
 

@@ -33,6 +33,8 @@ import { DeedNumber, Told, Violation } from "./words.ts";
 const OPERATIONS: i32 = 1;
 const WATCHES: i32 = 3;
 const SEQNUMS: i32 = 64;
+/** While udevd is at work. */
+const ASKS: i32 = 1;
 const SEED: u64 = u64(0x5eed);
 
 export class Trial extends Subject {
@@ -97,6 +99,7 @@ export class Trial extends Subject {
     this.provoked = world.has(ActorKind.Thief) ? world.udevds() : 0;
     memory.set(Memo.Deadlines, deadlines);
     memory.set(Memo.Aborts, aborts);
+    memory.set(Memo.Asks, ASKS);
     this.program.begin(rounds);
     this.program.hear(0);
     this.stillness.settle();
@@ -343,6 +346,9 @@ export class Trial extends Subject {
   private look(deed: i32): i32 {
     const disk = deed & 15;
     const machine = this.machine;
+    if (deed >= DeedNumber.AskUdev && !this.world.isUdevIdle()) {
+      this.memory.set(Memo.Asks, this.memory.get(Memo.Asks) - 1);
+    }
     if (deed >= DeedNumber.AskUdev) machine.registry.setDisk64(disk, DiskField.AskAt, u64(NOW));
     machine.deadlines.set(machine.state.watches + disk, u64(NOW));
     return this.runOut();

@@ -1,6 +1,6 @@
 /**
- * One long way through a trial, by chance: first with everybody there who disturbs, then undisturbed
- * until all is over. The same seed goes the same way, on every runtime.
+ * One long way through a trial, by chance: first with everybody there who disturbs, then
+ * undisturbed until all is over. The same seed goes the same way, on every runtime.
  */
 import { Trial } from "./trial.ts";
 import { Violation } from "./words.ts";

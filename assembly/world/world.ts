@@ -79,6 +79,14 @@ export class World {
     return false;
   }
 
+  /** No udevd has anything to do. */
+  isUdevIdle(): bool {
+    for (let actor = 0; this.state.get8(Ghost.Actors) > actor; actor++) {
+      if (this.isUdevd(this.state.actorAt(actor)) && !this.isIdle(actor)) return false;
+    }
+    return true;
+  }
+
   /** The processes of udevds, a mask. */
   udevds(): i32 {
     let mask = 0;

@@ -48,6 +48,7 @@ export const trialOptions = {
     default: "kernel",
     summary: "who makes the partitions",
   },
+  noUdev: { kind: "flag", summary: "the program does not wait for udev, else where there is one" },
   noSplit: { kind: "flag", summary: "control: LOOP_CONFIGURE with PARTSCAN, in one call" },
   noDrain: { kind: "flag", summary: "control: the pending scan is not drained" },
   noLock: { kind: "flag", summary: "control: the device is not locked" },
@@ -75,6 +76,7 @@ export function setupOf(options: TrialValues): {
     lag: readNumber("--lag", options.lag, defaultSetup.lag, 8),
     crash: !options.noCrash,
     rounds: options.rounds ?? defaultSetup.rounds,
+    udev: !options.noUdev,
     partscan: options.partscan ?? defaultSetup.partscan,
     without,
   };

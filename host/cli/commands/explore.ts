@@ -118,12 +118,12 @@ function foundText({ violation, isExhaustive, states }: SearchResult): string {
   return isExhaustive ? "all hold" : `given up at ${states.toLocaleString("en")} states`;
 }
 
-/** One line that is written over, a few times a second; nothing where nobody watches. */
-function progressOf(context: Context, name: (setup: TrialSetup) => string) {
-  let last = 0;
+/** One line that is written over, a few times a second; where nobody watches, one a minute. */
+function progressOf({ stderr, now }: Context, name: (setup: TrialSetup) => string) {
+  let last = now();
   return (running: readonly Running[]): void => {
-    if (!context.stderr.isTerminal || context.now() - last < 250) return;
-    last = context.now();
+    if (now() - last < (stderr.isTerminal ? 250 : 60_000)) return;
+    last = now();
     const parts = running.map(({ setup, progress }) => {
       if (progress === undefined) return name(setup);
       const { states, depth, seconds, frontier } = progress;
@@ -131,7 +131,8 @@ function progressOf(context: Context, name: (setup: TrialSetup) => string) {
       const millions = (states / 1e6).toFixed(2);
       return `${name(setup)} ${millions} M, depth ${depth}, ${frontier} ahead, ${rate} k/s`;
     });
-    context.stderr.write(`\r\x1b[K${parts.join(" | ")}`);
+    const text = parts.join(" | ");
+    stderr.write(stderr.isTerminal ? `\r\x1b[K${text}` : `${text}\n`);
   };
 }
 

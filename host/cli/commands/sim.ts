@@ -1,6 +1,6 @@
 /**
- * `diskseq sim`: the simulated kernel compared with a recording of a real one, or the core on it for
- * very many seeds.
+ * `diskseq sim`: the core on simulated kernels for very many seeds, or such a kernel compared with
+ * a recording of a real one.
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -21,15 +21,16 @@ export const simCommand = defineCommand({
   usage: "--seeds N | --seed S | --validate FILE [options]",
   description: [
     "With --seeds the core attaches and detaches on simulated kernels, once for each seed, which " +
-      "draws all the rest: version, rivals, faults, how slow we are, in which order things happen. " +
-      "At first everybody disturbs, then nobody does, and all must come to its end. What is " +
-      "violated is made short and told, with the command that goes that way again; the exit code " +
-      "is 8. One seed in a hundred is gone twice, and every state compared.",
+      "draws all the rest: version, rivals, faults, how slow we are, and in which order things " +
+      "happen. At first everybody disturbs, then nobody does, and all must come to its end. What " +
+      "is violated is made short and told, with the command that goes that way again; the exit " +
+      "code is 8. One seed in a hundred is gone twice, and every state compared.",
     "With --validate, FILE is a trace (NDJSON, also gzipped): calls on a loop device that nobody " +
-      "else used, with their results, what sysfs showed after each, and the uevents that came. The " +
-      "simulated kernel is given the same calls; where others raced, or udevd ran, some order of " +
-      "their steps must give what was recorded. The exit code is 0 where it does the same in all, " +
-      "else 1 with the first difference; 1 too for a file that is no whole trace, with the line.",
+      "else used, with their results, what sysfs showed after each, and the uevents that came. " +
+      "The simulated kernel is given the same calls; where others raced, or udevd ran, some " +
+      "order of their steps must give what was recorded. The exit code is 0 where it does the " +
+      "same in all, else 1 with the first difference; 1 too for a file that is no whole trace, " +
+      "with the line.",
   ],
   options: {
     seeds: { kind: "count", value: "N", summary: "so many seeds, from 1 or --seed on" },

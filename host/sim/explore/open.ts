@@ -111,7 +111,7 @@ export async function openTrial(
     partscan: { kernel: Partscan.Kernel, user: Partscan.User, none: Partscan.None }[setup.partscan],
     deadlines: setup.deadlines,
     aborts: setup.aborts,
-    udev: udevds > 0,
+    udev: udevds > 0 && setup.udev,
     rounds: setup.rounds,
     lag: setup.lag,
   });

@@ -61,6 +61,8 @@ export interface TrialSetup {
   /** datagrams that may wait before one is received, 0: any number; more than fit are lost */
   readonly lag: number;
   readonly partscan: "kernel" | "user" | "none";
+  /** where there is a udevd: the program waits for it too */
+  readonly udev: boolean;
   /** what is turned off */
   readonly without: readonly Precaution[];
 }
@@ -75,6 +77,7 @@ export const defaultSetup: TrialSetup = {
   rounds: 1,
   lag: 4,
   partscan: "kernel",
+  udev: true,
   without: [],
 };
 
@@ -92,6 +95,7 @@ export function setupWords(setup: TrialSetup): string[] {
   if (!setup.crash) words.push("--no-crash");
   if (setup.rounds !== defaultSetup.rounds) words.push("--rounds", String(setup.rounds));
   if (setup.partscan !== defaultSetup.partscan) words.push("--partscan", setup.partscan);
+  if (!setup.udev) words.push("--no-udev");
   for (const name of setup.without) {
     if (name === "diskseq") words.push("--ignore-diskseq");
     else words.push(`--no-${name === "privateNode" ? "private-node" : name}`);

@@ -67,10 +67,12 @@ export async function shrink(
     return gone.violation === violation ? gone.path : undefined;
   };
   let path = (await attempt(raw)) ?? raw;
-  path = await leaveOut(path, attempt);
-  // What is calm anyway need not be said.
-  path = await soften(path, attempt);
-  path = await leaveOut(path, attempt);
+  for (let before = Number.POSITIVE_INFINITY; weight(path) < before; ) {
+    before = weight(path);
+    path = await leaveOut(path, attempt);
+    // What is calm anyway need not be said.
+    path = await soften(path, attempt);
+  }
   return { setup, path, violation };
 }
 

@@ -40,6 +40,7 @@ export function drawTrial(seed: number, fixed: Partial<TrialSetup> = {}): Draw {
     aborts: random.below(4) === 0 ? 1 : 0,
     rounds: rounds(),
     lag: pick([0, 1, 2, 4, 6]),
+    udev: random.below(4) > 0,
     partscan: pick(["kernel", "kernel", "user", "none"] as const),
     ...fixed,
   };

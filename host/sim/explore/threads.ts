@@ -19,7 +19,8 @@ export interface Hooks {
   readonly signal?: AbortSignal;
 }
 
-/** The results in the order of the setups, the first of which are searched first. Rejects with the signal's reason. */
+/** The results in the order of the setups, which is that of the searches. Rejects with the
+ * signal's reason. */
 export async function searchOnThreads(
   setups: readonly TrialSetup[],
   build: Build,
