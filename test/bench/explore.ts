@@ -57,7 +57,7 @@ function expectAgreement(last: ReadonlyMap<string, Search>): void {
 
 export async function explore(scale: Scale, directory: string): Promise<Section> {
   const missing = missingSpin();
-  const base = ways[0]?.name ?? "";
+  const base = missing === undefined ? (ways[0]?.name ?? "") : ours;
   const cases: Case[] = [
     ...(missing === undefined ? spinCases(directory, scale) : []),
     [ours, () => explored(scale.searchStates, false)],
@@ -98,7 +98,6 @@ export async function explore(scale: Scale, directory: string): Promise<Section>
         transitionRatio: transitionRatio.value,
         states: count,
         bytesPerState: bytes / count,
-        ratioTo: of,
       },
     };
   });
