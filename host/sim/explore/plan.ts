@@ -17,22 +17,36 @@ const bySize: readonly RivalName[] = [
 export function planRuns(common: TrialSetup, rounds: (name: RivalName) => number): TrialSetup[] {
   const names = rivalNames.toSorted((a, b) => bySize.indexOf(a) - bySize.indexOf(b));
   return [
-    ...names.map((name) => forRival(common, name, rounds(name))),
+    ...names.flatMap((name) => forRival(common, name, rounds(name))),
     { ...common, deadlines: 1 },
     { ...common, aborts: 1 },
   ];
 }
 
-/** A flooder is there to have datagrams dropped: with it any number of them may wait for us, what
- *  does not fit is lost, and no more has to be. */
-function forRival(common: TrialSetup, name: RivalName, rounds: number): TrialSetup {
-  const flood = name === "flooder" ? { lag: 0, loss: 0 } : {};
-  return { ...common, rivals: [{ name, rounds }], ...flood };
+/** By itself, and what has to be smaller or larger because of it. */
+function forRival(common: TrialSetup, name: RivalName, rounds: number): TrialSetup[] {
+  const setup = { ...common, rivals: [{ name, rounds }] };
+  // It is there to have datagrams dropped: any number may wait for us, what does not fit is lost.
+  if (name === "flooder") return [{ ...setup, lag: 0, loss: 0 }];
+  if (!isUdevd(name)) return [setup];
+  // Awaited it has many more orders: then nothing is lost, and nobody dies.
+  const slow = { ...setup, lag: Math.min(1, setup.lag) };
+  return [
+    { ...slow, loss: 0, crash: false },
+    { ...slow, udev: false },
+  ];
 }
 
-/** What a run is called: `thief`, `opener+forger`, `deadline`. */
-export function runName({ rivals, deadlines, aborts }: TrialSetup): string {
-  const names = rivals.map(({ name, rounds }) => (rounds > 1 ? `${name}:${rounds}` : name));
+function isUdevd(name: RivalName): boolean {
+  return name.startsWith("udevd");
+}
+
+/** What a run is called: `thief`, `opener+forger`, `deadline`, `udevd-258 awaited`. */
+export function runName({ rivals, deadlines, aborts, udev }: TrialSetup): string {
+  const names = rivals.map(({ name, rounds }) => {
+    if (isUdevd(name)) return udev ? `${name} awaited` : name;
+    return rounds > 1 ? `${name}:${rounds}` : name;
+  });
   if (deadlines > 0) names.push("deadline");
   if (aborts > 0) names.push("abort");
   return names.join("+") || "none";
