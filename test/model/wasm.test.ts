@@ -59,7 +59,7 @@ test("the random calls reach what they are meant to reach", async () => {
   const done = new Map<Routine, number>();
   const failed = new Map<Routine, number>();
   let blocked = 0;
-  for (let seed = 1; seed <= 6; seed++) {
+  for (let seed = 1; seed <= 24; seed++) {
     const model = openWasmModel({ ...chaosOptions, version: "6.12.90" });
     const chaos = new Chaos([model], seed);
     for (let move = 0; move < moves; move++) chaos.move();

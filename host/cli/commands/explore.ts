@@ -26,7 +26,7 @@ const columns = [
 
 export const exploreCommand = defineCommand({
   name: "explore",
-  summary: "try every order of core, kernel and rivals, and see that nothing is violated",
+  summary: "try every order of what core, kernel and rivals can do",
   usage: "[options]",
   description: [
     "One program attaches an image with two partitions, waits for them by their diskseq and " +

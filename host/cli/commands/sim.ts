@@ -17,7 +17,7 @@ import { readShard } from "../trial-options.ts";
 
 export const simCommand = defineCommand({
   name: "sim",
-  summary: "try the core by chance on a simulated kernel, or compare that with a real one",
+  summary: "try the core on simulated kernels, or compare them with traces",
   usage: "--seeds N | --seed S | --validate FILE [options]",
   description: [
     "With --seeds the core attaches and detaches on simulated kernels, once for each seed, which " +
