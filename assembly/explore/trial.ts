@@ -230,12 +230,13 @@ export class Trial extends Subject {
 
   /** A call of the core is begun, or goes on; and then what only we can see. */
   private go(operation: i32): i32 {
-    let violation = this.step(operation);
-    while (violation === 0 && this.isLocal(operation)) violation = this.step(operation);
+    let violation = this.step(operation, true);
+    while (violation === 0 && this.isLocal(operation)) violation = this.step(operation, false);
     return violation;
   }
 
-  private step(operation: i32): i32 {
+  /** The first call of a deed is what is told of it. */
+  private step(operation: i32, isTold: bool): i32 {
     const slot = Memo.Tasks + operation;
     let task = this.memory.get(slot) - 1;
     const isNew = task < 0;
@@ -243,7 +244,7 @@ export class Trial extends Subject {
       this.isCoreUntouched = false;
       assert(this.machine.takeCall(operation));
       this.coverage.step(this.word(CallWord.Step));
-      this.tellCall();
+      if (isTold) this.tellCall();
       task = this.controls.begin();
       if (task < 0) task = this.calls.begin(0, 0);
       assert(task >= 0);
@@ -251,12 +252,12 @@ export class Trial extends Subject {
     }
     const step = this.calls.step(task);
     this.hasMoved = isNew || step !== Step.Blocked;
-    this.coverage.put(Told.Status, step);
+    if (isTold) this.coverage.put(Told.Status, step);
     this.world.look(0);
     if (step !== Step.Done) return 0;
     const ticket = this.machine.state.get(operation, Field.Ticket);
     const result = this.calls.finish(task);
-    this.coverage.put(Told.Result, result);
+    if (isTold) this.coverage.put(Told.Result, result);
     this.memory.set(slot, 0);
     this.isCoreUntouched = false;
     const fault = this.machine.handleCompletion(u64(NOW), ticket, result);

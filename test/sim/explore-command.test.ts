@@ -38,6 +38,11 @@ test("what is violated is told, with a command that goes there again", async () 
   const outcome = await command(again.split(" "));
   assert.is(outcome.status, 8, outcome.stderr);
   assert.match(outcome.stdout, /opener +opens the disk/);
+  // Each deed is told by the call that others can see, by its name.
+  for (const call of ["open (open-device): ", "BLKGETDISKSEQ (seq-before): "]) {
+    assert.match(outcome.stdout, call);
+  }
+  assert.not.match(outcome.stdout, /ioctl 0x/);
   assert.match(outcome.stdout, /remove loop0p1 diskseq \d+/);
   assert.match(outcome.stdout, /Violated: a partition was plugged, dead, plugged\.\n$/);
   // The same way with the split: nothing is violated, as far as it can be gone.

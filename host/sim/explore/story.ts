@@ -161,7 +161,7 @@ class Teller {
     const status = this.#word(Told.Status);
     const result = this.#word(Told.Result);
     const step = kebab(Step[this.#word(Told.Step)] ?? "");
-    const name = call === Call.None ? "goes on" : syscallName(call, this.#word(Told.Request));
+    const name = call === Call.None ? "goes on" : syscallName(call, this.#word(Told.Request) >>> 0);
     const begun = call === Call.None ? name : `${name} (${step})`;
     if (status === KernelStep.Blocked) return `${begun}: waits`;
     if (status === KernelStep.Ran) return begun;
@@ -209,8 +209,8 @@ const deedWords: Partial<Record<Deed, string>> = {
   [Deed.ForgeRemoveUdev]: "sends a forged remove in udev's name",
   [Deed.Trigger]: "a synthetic change",
   [Deed.Die]: "SIGKILL",
-  [Deed.LoseKernel]: "the next uevent is lost",
-  [Deed.LoseUdev]: "the next message of udev is lost",
+  [Deed.LoseKernel]: "a uevent on its way is lost",
+  [Deed.LoseUdev]: "a message of udev on its way is lost",
   [Deed.Skip]: "skips an event",
   [Deed.LockShared]: "LOCK_SH, takes its watch away",
   [Deed.Retry]: "tries the parked event again",
