@@ -1,9 +1,9 @@
 /** One search from its start to its end, in pieces, with progress. */
-import type { Violation } from "../../../assembly/explore/words.ts";
+import { Violation } from "../../../assembly/explore/words.ts";
 import { type Build, openTrial } from "./open.ts";
-import { compress, type PathElement } from "./path.ts";
+import { compress, join, type PathElement, toTheEnd } from "./path.ts";
 import type { TrialSetup } from "./setup.ts";
-import type { SearchReport, SimSearch } from "./trial.ts";
+import type { Found, SearchReport, SimSearch } from "./trial.ts";
 
 /** States between two looks at the clock. */
 const piece = 500;
@@ -61,17 +61,20 @@ export async function searchAll(
     isExhaustive: isDone && found === undefined,
     seconds: seconds(),
     violation: found?.violation ?? 0,
-    path: found === undefined ? [] : pathOf(search, found.states, found.path),
+    path: found === undefined ? [] : pathOf(search, found),
     reached,
   };
 }
 
 /** What happens by itself is told by its length. */
-function pathOf(search: SimSearch, states: readonly number[], deeds: readonly number[]) {
+function pathOf(search: SimSearch, { states, path: deeds, violation }: Found): PathElement[] {
+  const isEndless = violation === Violation.Livelock || violation === Violation.Stuck;
   const steps = deeds.map((deed, index) => {
     const [from, to] = [states[index], states[index + 1]];
     const isCalm = from !== undefined && to !== undefined && search.calmFrom(from) === to;
     return { deed, isCalm };
   });
-  return compress(steps);
+  const path = compress(steps);
+  // Nothing shows that it never ends but to go on.
+  return isEndless ? join([...path, toTheEnd]) : path;
 }

@@ -4,55 +4,14 @@
  */
 import { Violation } from "../../../assembly/explore/words.ts";
 import { type Build, openTrial } from "./open.ts";
-import { actCalmly, compress, join, type PathElement } from "./path.ts";
+import { compress, follow, join, type PathElement, type Step, toTheEnd } from "./path.ts";
 import type { TrialSetup } from "./setup.ts";
+import type { SimTrial } from "./trial.ts";
 
 export interface Shrunk {
   readonly setup: TrialSetup;
   readonly path: readonly PathElement[];
   readonly violation: Violation;
-}
-
-const calmMax = 20_000;
-const toTheEnd: PathElement = { calm: Number.POSITIVE_INFINITY };
-
-interface Gone {
-  readonly violation: Violation;
-  /** what of the path was possible */
-  readonly path: readonly PathElement[];
-}
-
-/** Goes a path as far as it can be gone. */
-async function go(setup: TrialSetup, path: readonly PathElement[], build: Build): Promise<Gone> {
-  const { trial } = await openTrial(setup, build);
-  const done: PathElement[] = [];
-  const steps: { deed: number; isCalm: boolean }[] = [];
-  for (const element of path) {
-    if ("calm" in element) {
-      const isEnd = element.calm === Number.POSITIVE_INFINITY;
-      for (let i = 0; i < Math.min(element.calm, calmMax); i++) {
-        if (isEnd && trial.isOver) break;
-        const next = actCalmly(trial);
-        if (next === undefined && !trial.isOver) return { violation: Violation.Stuck, path };
-        if (next === undefined) break;
-        steps.push({ deed: next.deed, isCalm: true });
-        if (next.violation !== 0) return { violation: next.violation, path: compress(steps) };
-      }
-      if (isEnd) {
-        const violation = trial.isOver ? trial.atEnd : Violation.Livelock;
-        return { violation, path: join([...compress(steps), toTheEnd]) };
-      }
-    } else {
-      for (let i = 0; i < element.times; i++) {
-        const { deeds } = trial.choices;
-        if (!deeds.includes(element.deed)) break;
-        const violation = trial.act(element.deed);
-        steps.push({ deed: element.deed, isCalm: false });
-        if (violation !== 0) return { violation, path: compress(steps) };
-      }
-    }
-  }
-  return { violation: 0, path: done };
 }
 
 export async function shrink(
@@ -62,11 +21,17 @@ export async function shrink(
   build: Build,
 ): Promise<Shrunk> {
   const raw = join(deeds.map((deed): PathElement => ({ deed, times: 1 })));
+  /** What of a path was gone, to the end, where it violates the same. */
   const attempt = async (candidate: readonly PathElement[]) => {
-    const gone = await go(setup, join([...candidate, toTheEnd]), build);
-    return gone.violation === violation ? gone.path : undefined;
+    const { trial } = await openTrial(setup, build);
+    const steps: Step[] = [];
+    const found = follow(trial, join([...candidate, toTheEnd]), {
+      onDeed: (deed, isCalm) => steps.push({ deed, isCalm }),
+    });
+    if (found !== violation) return undefined;
+    return isOfTheEnd(trial, violation) ? join([...compress(steps), toTheEnd]) : compress(steps);
   };
-  let path = (await attempt(raw)) ?? raw;
+  let path: readonly PathElement[] = (await attempt(raw)) ?? raw;
   for (let before = Number.POSITIVE_INFINITY; weight(path) < before; ) {
     before = weight(path);
     path = await leaveOut(path, attempt);
@@ -74,6 +39,12 @@ export async function shrink(
     path = await soften(path, attempt);
   }
   return { setup, path, violation };
+}
+
+/** What is violated by no deed, but by how it ends or that it does not. */
+function isOfTheEnd(trial: SimTrial, violation: Violation): boolean {
+  if (violation === Violation.Livelock || violation === Violation.Stuck) return true;
+  return trial.isOver && trial.atEnd === violation;
 }
 
 type Attempt = (path: readonly PathElement[]) => Promise<readonly PathElement[] | undefined>;

@@ -20,11 +20,9 @@ import {
 import { LoopError } from "../../errors.ts";
 import { errnoName, kebab, syscallName } from "../../names.ts";
 import { type Build, type OpenTrial, openTrial } from "./open.ts";
-import { actCalmly, compress, type PathElement } from "./path.ts";
+import { type Follower, follow, type PathElement } from "./path.ts";
 import type { TrialSetup } from "./setup.ts";
-
-/** Undisturbed nothing takes so many deeds. */
-const calmMax = 20_000;
+import type { Choices } from "./trial.ts";
 
 export interface StoryStep {
   readonly deed: number;
@@ -44,9 +42,6 @@ export interface PathStory {
   readonly violation: Violation;
   /** all is over */
   readonly isOver: boolean;
-  /** of the state at the end */
-  readonly hash: number;
-  readonly path: readonly PathElement[];
 }
 
 /** Goes a path; refuses a deed that is not possible where it comes. */
@@ -55,65 +50,39 @@ export async function tellPath(
   path: readonly PathElement[],
   build: Build = {},
 ): Promise<PathStory> {
-  const teller = new Teller(await openTrial(setup, build, true));
-  for (const element of path) {
-    if ("calm" in element) teller.goOn(element.calm);
-    else for (let i = 0; i < element.times; i++) teller.act(element.deed);
-  }
-  return teller.story();
+  const open = await openTrial(setup, build, true);
+  const teller = new Teller(open);
+  const violation = follow(open.trial, path, teller);
+  return { steps: teller.steps, violation, isOver: open.trial.isOver };
 }
 
-class Teller {
-  violation: Violation = 0;
+class Teller implements Follower {
+  readonly steps: StoryStep[] = [];
   readonly #open: OpenTrial;
-  readonly #steps: StoryStep[] = [];
+  /** what each deed would be, and which are calm */
+  #plans = new Map<number, readonly [who: string, what: string]>();
+  #calm: readonly number[] = [];
 
   constructor(open: OpenTrial) {
     this.#open = open;
     this.#heard();
   }
 
-  act(deed: number): void {
-    if (this.violation !== 0) return;
-    const { trial } = this.#open;
-    const { deeds, calm } = trial.choices;
-    const index = deeds.indexOf(deed);
-    if (index < 0) {
-      throw new LoopError(
-        "ERR_LOOP_ARGUMENT",
-        `path: after ${this.#steps.length} steps deed ${deed} is not possible; ` +
-          `these are: ${deeds.join(" ")}`,
-      );
-    }
-    const what = this.#plan(deed);
-    this.violation = trial.act(deed);
-    this.#tell(deed, index < calm, what);
+  onChoice({ deeds, calm }: Choices): void {
+    this.#plans = new Map(deeds.map((deed) => [deed, this.#plan(deed)]));
+    this.#calm = deeds.slice(0, calm);
   }
 
-  /** What happens by itself, so many times or to the end. */
-  goOn(times: number): void {
-    const { trial } = this.#open;
-    for (let i = 0; i < Math.min(times, calmMax); i++) {
-      if (this.violation !== 0 || (times > calmMax && trial.isOver)) return;
-      const { deeds, calm } = trial.choices;
-      const plans = new Map(deeds.slice(0, calm).map((deed) => [deed, this.#plan(deed)]));
-      const done = actCalmly(trial);
-      if (done === undefined) {
-        if (!trial.isOver) this.violation = Violation.Stuck;
-        return;
-      }
-      this.violation = done.violation;
-      this.#tell(done.deed, true, plans.get(done.deed) ?? ["", ""]);
-    }
-    if (times > calmMax) this.violation = Violation.Livelock;
+  onDeed(deed: number): void {
+    this.#tell(deed, this.#calm.includes(deed), this.#plans.get(deed) ?? ["", ""]);
   }
 
-  story(): PathStory {
-    const { trial } = this.#open;
-    const { isOver, hash } = trial;
-    if (this.violation === 0 && isOver) this.violation = trial.atEnd;
-    const path = compress(this.#steps);
-    return { steps: this.#steps, violation: this.violation, isOver, hash, path };
+  onImpossible(deed: number, { deeds }: Choices): never {
+    throw new LoopError(
+      "ERR_LOOP_ARGUMENT",
+      `path: after ${this.steps.length} steps deed ${deed} is not possible; ` +
+        `these are: ${deeds.join(" ")}`,
+    );
   }
 
   /** Who does a deed and what it is, as far as can be said before it is done. */
@@ -141,7 +110,7 @@ class Teller {
   #tell(deed: number, isCalm: boolean, [who, what]: readonly [string, string]): void {
     const text = what === "" || deed < DeedNumber.Receive ? this.#call() : what;
     const isWaiting = this.#word(Told.Status) === KernelStep.Blocked;
-    this.#steps.push({
+    this.steps.push({
       deed,
       isCalm,
       who,
