@@ -4,10 +4,16 @@
  */
 import { availableParallelism } from "node:os";
 import { LoopError } from "../../errors.ts";
-import type { PathStory, Running, SearchResult, TrialSetup } from "../../sim/explore/index.ts";
+import type {
+  Build,
+  PathStory,
+  Running,
+  SearchResult,
+  TrialSetup,
+} from "../../sim/explore/index.ts";
 import { alignColumns, humanSize, jsonLine, titles } from "../format.ts";
 import { interruptible } from "../interrupt.ts";
-import { storyOf } from "../path-story.ts";
+import { type ExploreApi, storyOf, strayLines, violationText } from "../path-story.ts";
 import { reachedOf } from "../reached.ts";
 import { type Context, defineCommand } from "../table.ts";
 import { readShard, setupOf, trialOptions } from "../trial-options.ts";
@@ -72,7 +78,7 @@ export const exploreCommand = defineCommand({
     if (options.path !== undefined) {
       if (each) throw new LoopError("ERR_LOOP_ARGUMENT", "--path needs --rivals");
       const story = await api.tellPath(setup, api.parsePath(options.path), build);
-      context.stdout.write(json ? jsonLine(storyJson(story)) : storyOf(story));
+      context.stdout.write(json ? jsonLine(storyJson(story, api)) : storyOf(story, api));
       return story.violation === 0 ? 0 : 8;
     }
     const part = readShard(options.shard);
@@ -105,8 +111,6 @@ export const exploreCommand = defineCommand({
     return exitCodeOf(results);
   },
 });
-
-type Api = typeof import("../../sim/explore/index.ts");
 
 function exitCodeOf(results: readonly SearchResult[]): number {
   if (results.some(({ violation }) => violation !== 0)) return 8;
@@ -143,8 +147,8 @@ function clearLine({ stderr }: Context): void {
 async function textOf(
   setup: TrialSetup,
   results: readonly SearchResult[],
-  api: Api,
-  build: { js: boolean; wasm: string | undefined },
+  api: ExploreApi,
+  build: Build,
   { stdout }: Context,
 ): Promise<string> {
   const rows = results.map((result) => [
@@ -163,33 +167,26 @@ async function textOf(
     ...reachedOf(results.map(({ reached }) => reached)).lines,
   ];
   for (const result of results.filter(({ violation }) => violation !== 0)) {
-    const { path, violation } = result;
-    const story = await api.tellPath(result.setup, path, build);
-    const command = ["npx diskseq explore", ...api.setupWords(result.setup)].join(" ");
-    lines.push(
-      "",
-      stdout.paint("red", `${api.runName(result.setup)}: ${api.violationTexts[violation]}`),
-      storyOf(story).trimEnd(),
-      `Again: ${command} --path ${api.formatPath(path)}`,
-    );
+    const name = api.runName(result.setup);
+    lines.push(...(await strayLines({ name, ...result }, build, stdout.paint, api)));
   }
   return lines.join("\n");
 }
 
-function jsonOf(version: string, results: readonly SearchResult[], api: Api) {
+function jsonOf(version: string, results: readonly SearchResult[], api: ExploreApi) {
   return {
     kernel: version,
     runs: results.map(({ setup, path, violation, reached: _, ...rest }) => ({
       rivals: api.runName(setup),
       options: api.setupWords(setup),
       ...rest,
-      violation: violation === 0 ? null : api.violationTexts[violation],
+      violation: violationText({ violation }, api),
       path: violation === 0 ? null : api.formatPath(path),
     })),
     ...reachedOf(results.map(({ reached }) => reached)).json,
   };
 }
 
-function storyJson({ steps, violation, isOver }: PathStory) {
-  return { steps, violation, isOver };
+function storyJson({ violation, ...story }: PathStory, api: ExploreApi) {
+  return { ...story, violation: violationText({ violation }, api) };
 }

@@ -6,11 +6,11 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { gunzipSync } from "node:zlib";
 import { LoopError } from "../../errors.ts";
-import type { Shrunk, SwarmResult } from "../../sim/explore/index.ts";
+import type { Build, Shrunk, SwarmResult } from "../../sim/explore/index.ts";
 import type { Validation } from "../../sim/validate.ts";
 import { escapeText, jsonLine } from "../format.ts";
 import { interruptible } from "../interrupt.ts";
-import { storyOf } from "../path-story.ts";
+import { again, type ExploreApi, strayLines, violationText } from "../path-story.ts";
 import { reachedOf } from "../reached.ts";
 import { type Context, defineCommand } from "../table.ts";
 import { readShard } from "../trial-options.ts";
@@ -110,18 +110,12 @@ async function runSwarm(options: SwarmOptions, json: boolean, context: Context):
     strays.push({ seed, ...(await api.shrink(setup, deeds, violation, build)) });
   }
   if (json) {
-    context.stdout.write(jsonLine(swarmJson(result, strays, seconds, api, options)));
+    context.stdout.write(jsonLine(swarmJson(result, strays, seconds, api, build)));
   } else {
     const lines = [summaryOf(result, seconds), ...reachedOf([result.reached]).lines];
     for (const stray of strays) {
-      const story = await api.tellPath(stray.setup, stray.path, build);
-      const what = api.violationTexts[stray.violation];
-      lines.push(
-        "",
-        context.stdout.paint("red", `seed ${stray.seed}: ${what}`),
-        storyOf(story).trimEnd(),
-        `Again: ${again(stray, api, options)}`,
-      );
+      const name = `seed ${stray.seed}`;
+      lines.push(...(await strayLines({ name, ...stray }, build, context.stdout.paint, api)));
     }
     for (const seed of result.differing) lines.push(`seed ${seed}: not the same when gone twice`);
     context.stdout.write(`${lines.join("\n")}\n`);
@@ -129,16 +123,8 @@ async function runSwarm(options: SwarmOptions, json: boolean, context: Context):
   return result.strays.length + result.differing.length > 0 ? 8 : 0;
 }
 
-type Api = typeof import("../../sim/explore/index.ts");
-
 function progress({ stderr }: Context, done: number, count: number): void {
   if (stderr.isTerminal) stderr.write(`\r\x1b[K${done} of ${count} seeds`);
-}
-
-function again({ setup, path }: Shrunk, api: Api, { core }: SwarmOptions): string {
-  const words = ["npx diskseq explore", ...api.setupWords(setup), "--path", api.formatPath(path)];
-  if (core !== undefined) words.push("--core", core);
-  return words.join(" ");
 }
 
 function summaryOf({ seeds, deeds, checked, strays }: SwarmResult, seconds: number): string {
@@ -154,8 +140,8 @@ function swarmJson(
   { seeds, deeds, checked, differing, reached }: SwarmResult,
   strays: readonly (Shrunk & { readonly seed: number })[],
   seconds: number,
-  api: Api,
-  options: SwarmOptions,
+  api: ExploreApi,
+  build: Build,
 ) {
   return {
     seeds,
@@ -165,10 +151,10 @@ function swarmJson(
     differing,
     strays: strays.map((stray) => ({
       seed: stray.seed,
-      violation: api.violationTexts[stray.violation],
+      violation: violationText(stray, api),
       steps: stray.path.length,
       path: api.formatPath(stray.path),
-      again: again(stray, api, options),
+      again: again(stray, build, api),
     })),
     ...reachedOf([reached]).json,
   };
