@@ -2,8 +2,9 @@
  * What searches have reached, in words: verdicts, ends of waits and operations, steps of the core.
  * What never was is said too, since a property that nothing could violate says nothing. Pure.
  */
+import { DetachResult, Event, Failure, Verdict, WaitResult, Warning } from "../../assembly/abi.ts";
+import { Step } from "../../assembly/core/steps.ts";
 import { Reached } from "../../assembly/explore/coverage.ts";
-import { DetachResult, Event, Failure, Step, Verdict, WaitResult, Warning } from "../core.ts";
 import { kebab } from "../names.ts";
 
 interface Kind {
