@@ -5,6 +5,7 @@
 import { Inquiry } from "../kernel/inquiry.ts";
 import { root } from "../kernel/root.ts";
 import { theWorld } from "../world/root.ts";
+import { TrialOptions } from "./options.ts";
 import { Search } from "./search.ts";
 import { Trial } from "./trial.ts";
 import { Walk } from "./walk.ts";
@@ -35,24 +36,21 @@ export function startTrial(
   partscan: i32,
   deadlines: i32,
   aborts: i32,
-  isUdev: i32,
+  awaitsUdev: i32,
   rounds: i32,
   lag: i32,
 ): void {
   assert(explored.trial === null);
+  const options = new TrialOptions();
+  options.controls = controls;
+  options.partscan = partscan;
+  options.deadlines = deadlines;
+  options.aborts = aborts;
+  options.awaitsUdev = awaitsUdev !== 0;
+  options.rounds = rounds;
+  options.lag = lag;
   const world = theWorld();
-  const inquiry = new Inquiry(world.kernel, root.content!);
-  explored.trial = new Trial(
-    world,
-    inquiry,
-    controls,
-    partscan,
-    deadlines,
-    aborts,
-    isUdev !== 0,
-    rounds,
-    lag,
-  );
+  explored.trial = new Trial(world, new Inquiry(world.kernel, root.content!), options);
 }
 
 /* One deed after the other. */

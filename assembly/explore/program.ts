@@ -29,6 +29,7 @@ import { ActorKind, Ghost } from "../world/layout.ts";
 import { World } from "../world/world.ts";
 import { Coverage } from "./coverage.ts";
 import { Ask, Memo, Memory, Stage } from "./memo.ts";
+import { TrialOptions } from "./options.ts";
 import { Truth } from "./truth.ts";
 import { Control, Violation } from "./words.ts";
 
@@ -42,10 +43,7 @@ export class Program {
   private readonly coverage: Coverage;
   private readonly truth: Truth;
   private readonly now: u64;
-  private readonly controls: i32;
-  private readonly partscan: i32;
-  private readonly isTimed: bool;
-  private readonly isUdev: bool;
+  private readonly options: TrialOptions;
 
   constructor(
     machine: Machine,
@@ -53,10 +51,7 @@ export class Program {
     memory: Memory,
     coverage: Coverage,
     now: u64,
-    controls: i32,
-    partscan: i32,
-    isTimed: bool,
-    isUdev: bool,
+    options: TrialOptions,
   ) {
     this.machine = machine;
     this.world = world;
@@ -64,17 +59,14 @@ export class Program {
     this.coverage = coverage;
     this.truth = new Truth(world, memory);
     this.now = now;
-    this.controls = controls;
-    this.partscan = partscan;
-    this.isTimed = isTimed;
-    this.isUdev = isUdev;
+    this.options = options;
   }
 
   /* Asking. */
 
-  begin(rounds: i32): void {
+  begin(): void {
     const memory = this.memory;
-    memory.set(Memo.Rounds, rounds);
+    memory.set(Memo.Rounds, this.options.rounds);
     this.blank(Command.Watch);
     this.put(CommandWord.Flags, this.udev());
     memory.set(Memo.Listener, this.ask());
@@ -111,7 +103,7 @@ export class Program {
   }
 
   private udev(): i32 {
-    return this.isUdev ? CommandFlag.Udev : 0;
+    return this.options.awaitsUdev ? CommandFlag.Udev : 0;
   }
 
   private blank(command: i32): void {
@@ -145,7 +137,7 @@ export class Program {
     this.memory.set(Memo.Stage, Stage.Attaching);
     this.blank(Command.Attach);
     this.put(CommandWord.Flags, this.udev());
-    this.put(CommandWord.Partscan, this.partscan);
+    this.put(CommandWord.Partscan, this.options.partscan);
     this.put(CommandWord.Number, -1);
     this.put(CommandWord.Descriptor, -1);
     this.deadline();
@@ -155,7 +147,7 @@ export class Program {
   /** By its number alone a device that another has bound again is never seen to be gone. */
   private deadline(): void {
     const isNamed = this.memory.get(Memo.Stage) === Stage.Detaching && !this.isLasting();
-    if (this.isTimed || isNamed) this.put64(CommandWord.TimeoutNs, SECOND);
+    if (this.options.deadlines > 0 || isNamed) this.put64(CommandWord.TimeoutNs, SECOND);
   }
 
   private name(): void {
@@ -170,7 +162,7 @@ export class Program {
   }
 
   private wait(): void {
-    const isIgnorant = (this.controls & Control.IgnoreDiskseq) !== 0;
+    const isIgnorant = (this.options.controls & Control.IgnoreDiskseq) !== 0;
     this.memory.set(Memo.Stage, Stage.Waiting);
     this.blank(Command.Watch);
     this.put(CommandWord.Flags, isIgnorant ? CommandFlag.BestEffort : this.byName());
@@ -208,7 +200,7 @@ export class Program {
     this.blank(Command.Wait);
     this.put(CommandWord.Flags, flags | this.byName());
     this.name();
-    if (isReady && this.partscan !== Partscan.None) {
+    if (isReady && this.options.partscan !== Partscan.None) {
       let mask = 0;
       for (let entry = 0; this.truth.entries() > entry; entry++)
         mask |= 1 << this.truth.entry(entry);
@@ -298,7 +290,7 @@ export class Program {
     // A message of a root process cannot be told from udev's.
     if (this.word(UeventWord.Group) !== Group.Kernel) return 0;
     const isMine = truth === this.memory.get(Memo.Instance);
-    const isIgnorant = (this.controls & Control.IgnoreDiskseq) !== 0;
+    const isIgnorant = (this.options.controls & Control.IgnoreDiskseq) !== 0;
     if (verdict === Verdict.Mine) return isMine ? 0 : Violation.Believed;
     if (verdict === Verdict.BestEffort) return isMine || !isIgnorant ? 0 : Violation.Believed;
     // The end of what was never seen to begin may be told as a later instance's.
@@ -321,7 +313,7 @@ export class Program {
     memory.add(Memo.Ask, Ask.Wait);
     // Our descriptor keeps the instance, whoever has asked for its end.
     if (kernel.loop(loop, Loop.Binder) !== 1) return Violation.NotReady;
-    if (this.partscan === Partscan.None) return 0;
+    if (this.options.partscan === Partscan.None) return 0;
     return this.truth.isPlugged(loop) ? 0 : Violation.NotReady;
   }
 

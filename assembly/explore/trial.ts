@@ -23,6 +23,7 @@ import { Controls } from "./controls.ts";
 import { Coverage } from "./coverage.ts";
 import { Deeds } from "./deeds.ts";
 import { Memo, Memory, Stage } from "./memo.ts";
+import { TrialOptions } from "./options.ts";
 import { Parts } from "./parts.ts";
 import { Program } from "./program.ts";
 import { KEPT_BYTES, LAST_TRY, NOW, Stillness } from "./stillness.ts";
@@ -57,50 +58,29 @@ export class Trial extends Subject {
   /** The last deed was none of the core's. */
   private isCoreUntouched: bool = false;
 
-  constructor(
-    world: World,
-    inquiry: Inquiry,
-    controls: i32,
-    partscan: i32,
-    deadlines: i32,
-    aborts: i32,
-    isUdev: bool,
-    rounds: i32,
-    lag: i32,
-  ) {
+  constructor(world: World, inquiry: Inquiry, options: TrialOptions) {
     super();
     const kernel = world.kernel;
     const partitions = kernel.state.capacity.partitions;
     const machine = new Machine(SEED, new Capacities(OPERATIONS, partitions, WATCHES, SEQNUMS));
     const memory = new Memory();
     const coverage = new Coverage();
-    const isTimed = deadlines > 0;
     this.machine = machine;
     this.coverage = coverage;
     this.kernel = kernel;
     this.world = world;
     this.calls = new Calls(kernel, inquiry, machine.outbox, machine.state.buffers);
     this.memory = memory;
-    this.program = new Program(
-      machine,
-      world,
-      memory,
-      coverage,
-      u64(NOW),
-      controls,
-      partscan,
-      isTimed,
-      isUdev,
-    );
-    this.controls = new Controls(kernel, controls, machine.outbox, machine.state.buffers);
+    this.program = new Program(machine, world, memory, coverage, u64(NOW), options);
+    this.controls = new Controls(kernel, options.controls, machine.outbox, machine.state.buffers);
     this.stillness = new Stillness(machine, kernel);
     this.layout = layOut(machine, kernel, world, memory);
-    this.deeds = new Deeds(machine, world, memory, lag);
+    this.deeds = new Deeds(machine, world, memory, options.lag);
     this.provoked = world.has(ActorKind.Thief) ? world.udevds() : 0;
-    memory.set(Memo.Deadlines, deadlines);
-    memory.set(Memo.Aborts, aborts);
+    memory.set(Memo.Deadlines, options.deadlines);
+    memory.set(Memo.Aborts, options.aborts);
     memory.set(Memo.Asks, ASKS);
-    this.program.begin(rounds);
+    this.program.begin();
     this.program.hear(0);
     this.stillness.settle();
   }

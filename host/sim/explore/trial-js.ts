@@ -2,6 +2,7 @@
  * The JavaScript build of trial and search behind the shape of explore.wasm's exports: what
  * `assembly/explore/index.ts` is for Wasm. To be imported after `host/portable.ts`.
  */
+import { TrialOptions } from "../../../assembly/explore/options.ts";
 import { Search } from "../../../assembly/explore/search.ts";
 import { Trial } from "../../../assembly/explore/trial.ts";
 import { Walk } from "../../../assembly/explore/walk.ts";
@@ -18,20 +19,11 @@ export function startTrials(world: World, content: Content) {
   const running = (): Trial => trial ?? fail();
   const searching = (): Search => search ?? fail();
   const engine: TrialEngine = {
-    startTrial: (controls, partscan, deadlines, aborts, isUdev, rounds, lag) => {
-      const inquiry = new Inquiry(world.kernel, content);
-      const hasUdev = isUdev !== 0;
-      trial = new Trial(
-        world,
-        inquiry,
-        controls,
-        partscan,
-        deadlines,
-        aborts,
-        hasUdev,
-        rounds,
-        lag,
-      );
+    startTrial: (controls, partscan, deadlines, aborts, udev, rounds, lag) => {
+      const awaitsUdev = udev !== 0;
+      const own = { controls, partscan, deadlines, aborts, awaitsUdev, rounds, lag };
+      const options = Object.assign(new TrialOptions(), own);
+      trial = new Trial(world, new Inquiry(world.kernel, content), options);
     },
     trialChoices: () => running().choices(),
     trialChoice: (index) => running().choice(index),

@@ -13,7 +13,7 @@ export interface TrialEngine {
     partscan: number,
     deadlines: number,
     aborts: number,
-    isUdev: number,
+    awaitsUdev: number,
     rounds: number,
     lag: number,
   ): void;
