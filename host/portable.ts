@@ -18,6 +18,26 @@ words["assert"] = (condition: unknown, message?: string): void => {
 };
 words["unchecked"] = (value: unknown): unknown => value;
 
+words["equalWords"] = (
+  a: Int32Array,
+  at: number,
+  b: Int32Array,
+  from: number,
+  count: number,
+): boolean => {
+  for (let i = 0; i < count; i++) if (a[at + i] !== b[from + i]) return false;
+  return true;
+};
+words["copyWords"] = (
+  to: Int32Array,
+  at: number,
+  from: Int32Array,
+  start: number,
+  count: number,
+): void => {
+  for (let i = 0; i < count; i++) to[at + i] = from[start + i] as number;
+};
+
 const array = Uint8Array as unknown as Record<string, unknown>;
 array["wrap"] = (buffer: ArrayBuffer): Uint8Array => new Uint8Array(buffer);
 const integers = Int32Array as unknown as Record<string, unknown>;

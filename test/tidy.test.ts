@@ -31,6 +31,7 @@ const wasmOnly = [
   "assembly/explore/index.ts",
   "assembly/kernel/index.ts",
   "assembly/world/index.ts",
+  "assembly/native/words.ts",
   "assembly/panic.ts",
 ];
 

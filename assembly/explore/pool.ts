@@ -45,30 +45,16 @@ export class Pool {
     assert(record >= 0 && record < this.count && at >= 0 && at + words <= view.length);
     const chunk = unchecked(this.chunks[record >> this.shift]);
     const from = (record & ((1 << this.shift) - 1)) * words;
-    let i = 0;
-    for (; i + 4 <= words; i += 4) {
-      const a = i32(unchecked(chunk[from + i])) ^ i32(unchecked(view[at + i]));
-      const b = i32(unchecked(chunk[from + i + 1])) ^ i32(unchecked(view[at + i + 1]));
-      const c = i32(unchecked(chunk[from + i + 2])) ^ i32(unchecked(view[at + i + 2]));
-      const d = i32(unchecked(chunk[from + i + 3])) ^ i32(unchecked(view[at + i + 3]));
-      if ((a | b | c | d) !== 0) return false;
-    }
-    for (; i < words; i++) {
-      if (unchecked(chunk[from + i]) !== unchecked(view[at + i])) return false;
-    }
-    return true;
+    return equalWords(chunk, from, view, at, words);
   }
 
-  /** Writes a record back: of its words few differ, and a store is dearer than a look. */
+  /** Writes a record back. */
   load(record: i32, view: Int32Array, at: i32): void {
     const words = this.words;
     assert(record >= 0 && record < this.count && at >= 0 && at + words <= view.length);
     const chunk = unchecked(this.chunks[record >> this.shift]);
     const from = (record & ((1 << this.shift) - 1)) * words;
-    for (let i = 0; i < words; i++) {
-      const word = i32(unchecked(chunk[from + i]));
-      if (i32(unchecked(view[at + i])) !== word) view[at + i] = word;
-    }
+    copyWords(view, at, chunk, from, words);
   }
 
   /** KiB that it takes. */
@@ -83,7 +69,7 @@ export class Pool {
     const place = record & ((1 << this.shift) - 1);
     if (place === 0) this.chunks.push(new Int32Array(words << this.shift));
     const chunk = unchecked(this.chunks[record >> this.shift]);
-    for (let i = 0; i < words; i++) chunk[place * words + i] = i32(unchecked(view[at + i]));
+    copyWords(chunk, place * words, view, at, words);
     this.table[slot] = record + 1;
     if (record === this.hashes.length) this.growHashes();
     this.hashes[record] = hash;

@@ -59,6 +59,10 @@ export async function buildPlanted(plant: Plant): Promise<string> {
     "-O2",
     "--use",
     "abort=assembly/panic/panic",
+    "--lib",
+    "assembly/native",
+    "--enable",
+    "simd",
   ];
   const { status, stderr } = await start(
     process.execPath,
