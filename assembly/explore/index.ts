@@ -36,9 +36,11 @@ export function startTrial(
   partscan: i32,
   deadlines: i32,
   aborts: i32,
+  asks: i32,
   awaitsUdev: i32,
   rounds: i32,
   lag: i32,
+  keepsAll: i32,
 ): void {
   assert(explored.trial === null);
   const options = new TrialOptions();
@@ -46,9 +48,11 @@ export function startTrial(
   options.partscan = partscan;
   options.deadlines = deadlines;
   options.aborts = aborts;
+  options.asks = asks;
   options.awaitsUdev = awaitsUdev !== 0;
   options.rounds = rounds;
   options.lag = lag;
+  options.keepsAll = keepsAll !== 0;
   const world = theWorld();
   explored.trial = new Trial(world, new Inquiry(world.kernel, root.content!), options);
 }

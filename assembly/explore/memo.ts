@@ -31,7 +31,7 @@ export enum Memo {
   /** How often a deadline may strike, or the program abort. */
   Deadlines,
   Aborts,
-  /** How often udev may be asked while it is at work: that it is silent for so long is rare. */
+  /** How often udev may still be asked while it is at work. */
   Asks,
   /** The kernel's task plus one of each operation, the lookout's last. */
   Tasks,
@@ -83,6 +83,11 @@ export class Memory {
 
   set64(slot: i32, value: u64): void {
     this.view.setUint64(slot * 8, value, true);
+  }
+
+  /** Nothing is waited for any more but an end. */
+  isLast(): bool {
+    return this.get(Memo.Rounds) === 0 && this.get(Memo.Stage) > Stage.Waiting;
   }
 
   has(slot: i32, bits: i32): bool {

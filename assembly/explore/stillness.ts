@@ -7,18 +7,13 @@
  *   the last one: that they end at any moment is a deed of its own.
  * - The jitter's generator and what numbers calls are put back: nothing depends on them.
  * - SEQNUMs are counted back from the latest: only which comes before which is looked at.
- * - What is not in use any more is blank, and of the operations' buffers all but the arguments of a
- *   call that waits to be begun.
  */
-import { Call, Group } from "../abi.ts";
 import { Machine } from "../core/machine.ts";
-import { DiskField, WatchField } from "../core/records.ts";
+import { DiskField } from "../core/records.ts";
 import { Field, Global, State } from "../core/state.ts";
-import { Step } from "../core/steps.ts";
-import { Sender } from "../kernel/format.ts";
 import { Kernel } from "../kernel/kernel.ts";
-import { EventField, Global as KernelGlobal, Socket } from "../kernel/layout.ts";
-import { clearBytes } from "../wire/loop.ts";
+import { EventField, Global as KernelGlobal, Loop, Partition, Socket } from "../kernel/layout.ts";
+import { loopNumber } from "../wire/loop.ts";
 
 /** The moment at which all happens; one that does not come. */
 export const NOW: i32 = 1_000_000_000;
@@ -28,10 +23,7 @@ const FAR: i32 = 2_000_000_000;
 export const LAST_TRY: i32 = 64;
 
 /** The latest SEQNUM. */
-const SEQNUM: i32 = 1024;
-
-/** Bytes of a buffer that are kept: no call has more arguments. */
-export const KEPT_BYTES: i32 = 320;
+export const SEQNUM: i32 = 1024;
 
 export class Stillness {
   private readonly machine: Machine;
@@ -56,11 +48,7 @@ export class Stillness {
       this.stopTimers();
     }
     this.stopCounting();
-    this.blankRecords();
-    this.blankLookout();
-    for (let operation = 0; operation <= state.lookout; operation++) this.blankBuffer(operation);
     this.renumber();
-    this.forgetSeen();
   }
 
   /* Time. */
@@ -110,11 +98,21 @@ export class Stillness {
     state.setGlobal(Global.Serial, u64(0));
     let isQueued = false;
     for (let operation = 0; operation < state.operations; operation++) {
-      const waits = state.get(operation, Field.Waits);
-      if (waits > 0) state.set(operation, Field.Waits, waits < LAST_TRY ? 1 : LAST_TRY);
+      this.stopTries(operation);
       if (state.get(operation, Field.Arrival) !== 0) isQueued = true;
     }
     if (!isQueued) state.setGlobal(Global.Arrival, u64(0));
+  }
+
+  /** While a call is out, some tries are as good as none: there are some when it has failed. */
+  private stopTries(operation: i32): void {
+    const state = this.machine.state;
+    if (state.get(operation, Field.Waits) >= LAST_TRY) {
+      state.set(operation, Field.Waits, LAST_TRY);
+    } else {
+      const isWaiting = state.get64(operation, Field.Wake) !== u64(0);
+      state.set(operation, Field.Waits, isWaiting ? 1 : 0);
+    }
   }
 
   /** Counts all SEQNUMs from the latest, the core's too; whether that changed any. */
@@ -127,28 +125,34 @@ export class Stillness {
     return true;
   }
 
-  /**
-   * What the kernel sends comes in order and once, and what others make up is refused before its
-   * number is looked at: all before the first that is on its way may as well have been seen.
-   */
-  private forgetSeen(): void {
-    const state = this.machine.state;
+  /** Of udev's records of a disk: 0 there is none, 1 the one that the core knows, else 2; of a
+   *  partition whether there is one. */
+  renumberRecords(): void {
     const kernel = this.kernel.state;
-    const at = state.seenAt;
-    if (state.view.getUint64(at, true) === u64(0)) return;
-    let highest = SEQNUM;
-    const socket = this.kernel.sockets.find(0, Group.Kernel);
-    const count = socket < 0 ? 0 : kernel.get8(kernel.socketAt(socket) + Socket.Count);
-    for (let place = 0; place < count; place++) {
-      const event = kernel.eventAt(socket, place);
-      if (kernel.get8(event + EventField.Sender) !== Sender.Kernel) continue;
-      highest = kernel.get32(event + EventField.Seqnum) - 1;
-      break;
+    for (let loop = 0; loop < kernel.capacity.loops; loop++) {
+      const at = kernel.loopAt(loop);
+      const record = kernel.get16(at + Loop.Record);
+      if (record > 1) kernel.set16(at + Loop.Record, this.isKnown(loop) ? 2 : 1);
+      for (let place = 0; kernel.countPartitions(loop) > place; place++) {
+        const field = kernel.partitionAt(loop, place) + Partition.Record;
+        if (kernel.get16(field) > 1) kernel.set16(field, 1);
+      }
     }
-    const bit = highest & 63;
-    state.view.setUint64(at, u64(highest), true);
-    state.view.setInt32(at + 8, bit < 32 ? 1 << bit : 0, true);
-    state.view.setInt32(at + 12, bit < 32 ? 0 : 1 << (bit - 32), true);
+  }
+
+  /** Whether the core knows a record of a disk, which then is the first. */
+  private isKnown(loop: i32): bool {
+    const kernel = this.kernel.state;
+    const view = this.machine.state.view;
+    const registry = this.machine.registry;
+    const number = kernel.get32(kernel.loopAt(loop) + Loop.Number);
+    for (let disk = registry.firstLive(); disk >= 0; disk = registry.nextDisk(disk)) {
+      const name = registry.diskAt(disk, DiskField.Name);
+      const bytes = registry.disk(disk, DiskField.NameBytes);
+      if (loopNumber(view, name, bytes) !== number) continue;
+      return registry.disk64(disk, DiskField.BaseStamp) > u64(1);
+    }
+    return false;
   }
 
   /** Those of the kernel: by how much. */
@@ -183,54 +187,5 @@ export class Stillness {
     const carryB = bits === 0 ? 0 : b >>> (32 - bits);
     state.view.setInt32(at + 8, (a << bits) | carryB, true);
     state.view.setInt32(at + 12, (b << bits) | carryA, true);
-  }
-
-  /* What is not in use. */
-
-  private blankRecords(): void {
-    const registry = this.machine.registry;
-    for (let watch = 0; watch < this.machine.state.watches; watch++) {
-      if (registry.watch(watch, WatchField.Kind) !== 0) continue;
-      for (let i: i32 = WatchField.Kind; i < WatchField.Slots; i++) {
-        if (i !== WatchField.Next) registry.setWatch64(watch, i, u64(0));
-      }
-    }
-  }
-
-  /** A look that is over leaves nothing behind but what it found out about the disk. */
-  private blankLookout(): void {
-    const state = this.machine.state;
-    const lookout = state.lookout;
-    if (state.get(lookout, Field.Step) !== Step.Look) return;
-    if (this.isCalling(lookout)) return;
-    state.clear(lookout);
-    state.set(lookout, Field.Step, Step.Look);
-  }
-
-  private isCalling(operation: i32): bool {
-    const state = this.machine.state;
-    return state.get(operation, Field.Ticket) + state.get(operation, Field.CallPending) !== 0;
-  }
-
-  private blankBuffer(operation: i32): void {
-    const state = this.machine.state;
-    const kept = state.get(operation, Field.CallPending) !== 0 ? this.argument(operation) : 0;
-    clearBytes(state.buffers, state.bufferAt(operation) + kept, KEPT_BYTES - kept);
-  }
-
-  /** Bytes that a call reads. */
-  private argument(operation: i32): i32 {
-    const state = this.machine.state;
-    switch (state.get(operation, Field.CallKind)) {
-      case Call.IoctlBuffer:
-      case Call.Blkpg:
-        return state.get(operation, Field.CallBytes);
-      case Call.ReadDisk:
-      case Call.ListPartitions:
-      case Call.Trigger:
-        return 48;
-      default:
-        return 0;
-    }
   }
 }

@@ -19,6 +19,7 @@ import { FileKind, Socket } from "../kernel/layout.ts";
 import { Step } from "../kernel/tasks.ts";
 import { ActorKind, Ghost, Left } from "../world/layout.ts";
 import { World } from "../world/world.ts";
+import { Blank, KEPT_BYTES } from "./blank.ts";
 import { Controls } from "./controls.ts";
 import { Coverage } from "./coverage.ts";
 import { Deeds } from "./deeds.ts";
@@ -26,7 +27,7 @@ import { Memo, Memory, Stage } from "./memo.ts";
 import { TrialOptions } from "./options.ts";
 import { Parts } from "./parts.ts";
 import { Program } from "./program.ts";
-import { KEPT_BYTES, LAST_TRY, NOW, Stillness } from "./stillness.ts";
+import { LAST_TRY, NOW, Stillness } from "./stillness.ts";
 import { Subject } from "./subject.ts";
 import { DeedNumber, Told, Violation } from "./words.ts";
 
@@ -34,8 +35,6 @@ import { DeedNumber, Told, Violation } from "./words.ts";
 const OPERATIONS: i32 = 1;
 const WATCHES: i32 = 3;
 const SEQNUMS: i32 = 64;
-/** While udevd is at work. */
-const ASKS: i32 = 1;
 const SEED: u64 = u64(0x5eed);
 
 export class Trial extends Subject {
@@ -48,6 +47,8 @@ export class Trial extends Subject {
   private readonly program: Program;
   private readonly controls: Controls;
   private readonly stillness: Stillness;
+  private readonly blank: Blank;
+  private readonly keepsAll: bool;
   private readonly layout: Parts;
   private readonly deeds: Deeds;
   /** Processes whose flaps are none of our doing: udevd's, where a thief closes nodes that it has
@@ -74,15 +75,25 @@ export class Trial extends Subject {
     this.program = new Program(machine, world, memory, coverage, u64(NOW), options);
     this.controls = new Controls(kernel, options.controls, machine.outbox, machine.state.buffers);
     this.stillness = new Stillness(machine, kernel);
+    this.blank = new Blank(machine, world, memory, options);
+    this.keepsAll = options.keepsAll;
     this.layout = layOut(machine, kernel, world, memory);
     this.deeds = new Deeds(machine, world, memory, options.lag);
     this.provoked = world.has(ActorKind.Thief) ? world.udevds() : 0;
     memory.set(Memo.Deadlines, options.deadlines);
     memory.set(Memo.Aborts, options.aborts);
-    memory.set(Memo.Asks, ASKS);
+    memory.set(Memo.Asks, options.asks);
     this.program.begin();
     this.program.hear(0);
+    this.settle();
+  }
+
+  /** Of all states that are alike the one that stands for them. */
+  private settle(): void {
     this.stillness.settle();
+    // Nobody asks udev any more.
+    if (this.memory.isLast()) this.memory.set(Memo.Asks, 0);
+    if (!this.keepsAll) this.blank.core();
   }
 
   /* Parts. */
@@ -156,6 +167,7 @@ export class Trial extends Subject {
     this.isCoreUntouched = true;
     this.hasMoved = true;
     const violation = this.perform(deed);
+    if (!this.keepsAll && this.blank.world()) this.isCoreUntouched = false;
     if (this.hasDied()) {
       // Nobody asks a core that is dead.
       if (!wasDead) this.bury();
@@ -166,8 +178,9 @@ export class Trial extends Subject {
       this.program.goOn();
       const late = this.program.hear(0);
       assert(late === 0);
-      this.stillness.settle();
+      this.settle();
     }
+    this.stillness.renumberRecords();
     this.coverage.put(Told.Stage, this.memory.get(Memo.Stage));
     return violation !== 0 ? violation : this.seen();
   }

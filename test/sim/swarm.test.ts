@@ -4,11 +4,12 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Violation } from "../../assembly/explore/words.ts";
+import { Told, Violation } from "../../assembly/explore/words.ts";
 import { openTrial } from "../../host/sim/explore/open.ts";
-import { eras } from "../../host/sim/explore/setup.ts";
+import { eras, type TrialSetup } from "../../host/sim/explore/setup.ts";
 import { shrink } from "../../host/sim/explore/shrink.ts";
 import { drawTrial, swarm } from "../../host/sim/explore/swarm.ts";
+import type { SimTrial } from "../../host/sim/explore/trial.ts";
 import { buildPlanted, plants } from "../helpers/plants.ts";
 import { command } from "../helpers/process.ts";
 
@@ -47,6 +48,35 @@ test("both builds go the same way, state by state", async () => {
     assert.equal(other.deeds(), one.deeds());
   }
 });
+
+test("what is made blank is never read again", async () => {
+  let count = 0;
+  const crowd = ["thief", "opener", "udevd-258"] as const;
+  const fixed: Partial<TrialSetup>[] = [
+    {},
+    { version: "5.10.223" },
+    { rivals: crowd.map((name) => ({ name, rounds: 2 })), deadlines: 2, udev: true },
+  ];
+  for (const seed of range(3000, 400)) {
+    const { setup, seed: own, temper } = drawTrial(seed, fixed[seed % fixed.length]);
+    const walked = (await openTrial(setup)).trial.walk(own, 250, temper);
+    const blank = (await openTrial(setup)).trial;
+    const whole = (await openTrial(setup, {}, { keepsAll: true })).trial;
+    for (const [index, deed] of walked.deeds().entries()) {
+      const say = `seed ${seed}, deed ${index}`;
+      assert.equal(whole.choices, blank.choices, say);
+      assert.is(whole.act(deed), blank.act(deed), say);
+      assert.equal(told(whole), told(blank), say);
+      count += 1;
+    }
+  }
+  assert.ok(count > 50_000, String(count));
+});
+
+/** All that the core told of a deed, and did. */
+function told({ told: { buffer, byteOffset } }: SimTrial): Int32Array {
+  return new Int32Array(buffer, byteOffset, Told.Words);
+}
 
 for (const plant of plants) {
   test(`planted: ${plant.name}; found, made short, found again`, async () => {

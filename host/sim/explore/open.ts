@@ -74,11 +74,14 @@ export interface OpenTrial {
   readonly observer: number;
 }
 
-/** A trial at its start. With an observer it goes the same way, but no state of it is alike. */
+/**
+ * A trial at its start. With an observer, and where it keeps what is never read again, it goes the
+ * same way, but no state of it is alike.
+ */
 export async function openTrial(
   setup: TrialSetup,
   { wasm, js = false }: Build = {},
-  isObserved = false,
+  { isObserved = false, keepsAll = false }: { isObserved?: boolean; keepsAll?: boolean } = {},
 ): Promise<OpenTrial> {
   const actors = actorsOf(setup);
   const processes = 1 + actors.filter(({ kind }) => isProcess(kind)).length;
@@ -111,9 +114,11 @@ export async function openTrial(
     partscan: { kernel: Partscan.Kernel, user: Partscan.User, none: Partscan.None }[setup.partscan],
     deadlines: setup.deadlines,
     aborts: setup.aborts,
+    asks: setup.asks,
     udev: udevds > 0 && setup.udev,
     rounds: setup.rounds,
     lag: setup.lag,
+    keepsAll,
   });
   return { trial, actors: actors.map(({ kind }) => kind), observer };
 }

@@ -29,11 +29,13 @@ function forRival(common: TrialSetup, name: RivalName, rounds: number): TrialSet
   // It is there to have datagrams dropped: any number may wait for us, what does not fit is lost.
   if (name === "flooder") return [{ ...setup, lag: 0, loss: 0 }];
   if (!isUdevd(name)) return [setup];
-  // Awaited it has many more orders: then nothing is lost, and nobody dies.
-  const slow = { ...setup, lag: Math.min(1, setup.lag) };
+  // Awaited it has many more orders: what is sent is received next, and udev is either asked while
+  // it is at work, or something is lost or somebody dies.
+  const near = { ...setup, lag: Math.min(1, setup.lag) };
   return [
-    { ...slow, loss: 0, crash: false },
-    { ...slow, udev: false },
+    { ...near, loss: 0, crash: false },
+    { ...near, asks: 0 },
+    { ...setup, udev: false },
   ];
 }
 
@@ -41,10 +43,10 @@ function isUdevd(name: RivalName): boolean {
   return name.startsWith("udevd");
 }
 
-/** What a run is called: `thief`, `opener+forger`, `deadline`, `udevd-258 awaited`. */
-export function runName({ rivals, deadlines, aborts, udev }: TrialSetup): string {
+/** What a run is called: `thief`, `opener+forger`, `deadline`, `udevd-258 asked`. */
+export function runName({ rivals, deadlines, aborts, asks, udev }: TrialSetup): string {
   const names = rivals.map(({ name, rounds }) => {
-    if (isUdevd(name)) return udev ? `${name} awaited` : name;
+    if (isUdevd(name)) return udev ? `${name} ${asks > 0 ? "asked" : "awaited"}` : name;
     return rounds > 1 ? `${name}:${rounds}` : name;
   });
   if (deadlines > 0) names.push("deadline");

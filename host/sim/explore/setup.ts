@@ -56,6 +56,8 @@ export interface TrialSetup {
   /** how often the program may run into its deadline, or give up */
   readonly deadlines: number;
   readonly aborts: number;
+  /** how often udev may be silent for so long, while it is at work, that it is asked */
+  readonly asks: number;
   /** attaches, one after the other */
   readonly rounds: number;
   /** datagrams that may wait before one is received, 0: any number; more than fit are lost */
@@ -74,6 +76,7 @@ export const defaultSetup: TrialSetup = {
   crash: true,
   deadlines: 0,
   aborts: 0,
+  asks: 1,
   rounds: 1,
   lag: 4,
   partscan: "kernel",
@@ -95,6 +98,7 @@ export function setupWords(setup: TrialSetup): string[] {
   if (!setup.crash) words.push("--no-crash");
   if (setup.rounds !== defaultSetup.rounds) words.push("--rounds", String(setup.rounds));
   if (setup.partscan !== defaultSetup.partscan) words.push("--partscan", setup.partscan);
+  if (setup.asks !== defaultSetup.asks) words.push("--asks", String(setup.asks));
   if (!setup.udev) words.push("--no-udev");
   for (const name of setup.without) {
     if (name === "diskseq") words.push("--ignore-diskseq");

@@ -50,7 +50,7 @@ export async function tellPath(
   path: readonly PathElement[],
   build: Build = {},
 ): Promise<PathStory> {
-  const open = await openTrial(setup, build, true);
+  const open = await openTrial(setup, build, { isObserved: true, keepsAll: true });
   const teller = new Teller(open);
   const violation = follow(open.trial, path, teller);
   return { steps: teller.steps, violation, isOver: open.trial.isOver };

@@ -19,10 +19,10 @@ export function startTrials(world: World, content: Content) {
   const running = (): Trial => trial ?? fail();
   const searching = (): Search => search ?? fail();
   const engine: TrialEngine = {
-    startTrial: (controls, partscan, deadlines, aborts, udev, rounds, lag) => {
-      const awaitsUdev = udev !== 0;
-      const own = { controls, partscan, deadlines, aborts, awaitsUdev, rounds, lag };
-      const options = Object.assign(new TrialOptions(), own);
+    startTrial: (controls, partscan, deadlines, aborts, asks, udev, rounds, lag, keeps) => {
+      const told = { controls, partscan, deadlines, aborts, asks, rounds, lag };
+      const flags = { awaitsUdev: udev !== 0, keepsAll: keeps !== 0 };
+      const options = Object.assign(new TrialOptions(), told, flags);
       trial = new Trial(world, new Inquiry(world.kernel, content), options);
     },
     trialChoices: () => running().choices(),

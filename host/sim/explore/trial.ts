@@ -13,9 +13,11 @@ export interface TrialEngine {
     partscan: number,
     deadlines: number,
     aborts: number,
+    asks: number,
     awaitsUdev: number,
     rounds: number,
     lag: number,
+    keepsAll: number,
   ): void;
   trialChoices(): number;
   trialChoice(index: number): number;
@@ -56,12 +58,16 @@ export interface TrialOptions {
   /** how often a deadline may strike, or the program give up */
   readonly deadlines: number;
   readonly aborts: number;
+  /** how often udev may be asked while it is at work */
+  readonly asks: number;
   /** wait for udev too */
   readonly udev: boolean;
   /** attaches, one after the other */
   readonly rounds: number;
   /** datagrams that may wait to be received before it is done, 0: any number */
   readonly lag: number;
+  /** what is never read again is kept: the same goes on, in more states */
+  readonly keepsAll?: boolean;
 }
 
 export interface Walked {
@@ -96,10 +102,12 @@ export class SimTrial {
   }
 
   start(options: TrialOptions): void {
-    const { controls, partscan, deadlines, aborts, udev, rounds, lag } = options;
-    const hasUdev = udev ? 1 : 0;
+    const { controls, partscan, deadlines, aborts, asks, rounds, lag } = options;
+    const faults = [deadlines, aborts, asks] as const;
+    const udev = options.udev ? 1 : 0;
+    const keeps = options.keepsAll === true ? 1 : 0;
     this.#enter(() =>
-      this.#engine.startTrial(controls, partscan, deadlines, aborts, hasUdev, rounds, lag),
+      this.#engine.startTrial(controls, partscan, ...faults, udev, rounds, lag, keeps),
     );
   }
 
