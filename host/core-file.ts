@@ -1,4 +1,5 @@
 /** Reads the core.wasm that lies beside the built host. The one file read of the host's own. */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type Core, type CoreOptions, loadWasmCore } from "./core.ts";
 
@@ -7,4 +8,9 @@ export const coreWasmUrl = new URL("../core.wasm", import.meta.url);
 
 export function loadDefaultCore(options: Partial<CoreOptions>): Core {
   return loadWasmCore(readFileSync(coreWasmUrl), options);
+}
+
+/** Which core that is. */
+export function defaultCoreSha256(): string {
+  return createHash("sha256").update(readFileSync(coreWasmUrl)).digest("hex");
 }

@@ -37,6 +37,25 @@ export interface CoreCommand {
   readonly partitionMask?: bigint;
 }
 
+/**
+ * Who looks on while a core runs, e.g. to write it down: is told of every input before the core
+ * takes it, of its answer, and of every output that was polled.
+ */
+export interface Tap {
+  command(now: bigint, command: CoreCommand): void;
+  completion(now: bigint, ticket: number, result: number): void;
+  datagram(now: bigint, slot: number): void;
+  overrun(now: bigint, group: number, count: number): void;
+  timeout(now: bigint): void;
+  /** what the input was answered: the new operation, 0, or a negative `Fault` */
+  answered(answer: number): void;
+  call(call: CoreCall): void;
+  event(event: CoreEvent | CoreUevent): void;
+  partition(operation: number, index: number, partition: CorePartition | undefined): void;
+  /** `pollTimeout` */
+  wake(at: bigint): void;
+}
+
 /** A judged event's words: `Event.Uevent`. */
 export interface CoreUevent {
   readonly event: abi.Event.Uevent;

@@ -14,6 +14,7 @@ import type {
   CoreOptions,
   CorePartition,
   CoreUevent,
+  Tap,
 } from "./core-types.ts";
 import { LoopError } from "./errors.ts";
 
@@ -56,12 +57,18 @@ export class Core {
   readonly #engine: Engine;
   readonly #regions: Regions;
   readonly #panicNote: () => string;
+  #tap: Tap | undefined;
   #busy = false;
 
   constructor(engine: Engine, regions: Regions, panicNote: () => string) {
     this.#engine = engine;
     this.#regions = regions;
     this.#panicNote = panicNote;
+  }
+
+  /** From here on somebody looks on; one at a time. */
+  observe(tap: Tap | undefined): void {
+    this.#tap = tap;
   }
 
   /** The operations' buffers, `Limit.BufferBytes` each; kernels read and fill them in place. */
@@ -115,31 +122,49 @@ export class Core {
     for (let word = 0; word < 4; word++) {
       put(abi.CommandWord.PartitionMask + word, mask >> BigInt(64 * word));
     }
-    return this.#enter(() => this.#engine.handleCommand(now));
+    this.#tap?.command(now, command);
+    return this.#answer(() => this.#engine.handleCommand(now));
   }
 
   /** Takes the datagram of a slot; `Fault.Ok`, or why it counts for nothing. */
   handleDatagram(now: bigint, slot: number): abi.Fault {
-    return this.#enter(() => this.#engine.handleDatagram(now, slot));
+    this.#tap?.datagram(now, slot);
+    return this.#answer(() => this.#engine.handleDatagram(now, slot));
   }
 
   /** Events of a group were lost: how many, 0 unknown. */
   handleOverrun(now: bigint, group: abi.Group, count: number): abi.Fault {
-    return this.#enter(() => this.#engine.handleOverrun(now, group, Math.min(count, 0x7fffffff)));
+    const known = Math.min(count, 0x7fffffff);
+    this.#tap?.overrun(now, group, known);
+    return this.#answer(() => this.#engine.handleOverrun(now, group, known));
   }
 
   /** `Fault.Ok`, or why it was refused. */
   handleCompletion(now: bigint, ticket: number, result: number): abi.Fault {
-    return this.#enter(() => this.#engine.handleCompletion(now, ticket, result));
+    this.#tap?.completion(now, ticket, result);
+    return this.#answer(() => this.#engine.handleCompletion(now, ticket, result));
   }
 
   handleTimeout(now: bigint): abi.Fault {
-    return this.#enter(() => this.#engine.handleTimeout(now));
+    this.#tap?.timeout(now);
+    return this.#answer(() => this.#engine.handleTimeout(now));
+  }
+
+  #answer(input: () => number): number {
+    const answer = this.#enter(input);
+    this.#tap?.answered(answer);
+    return answer;
   }
 
   /** The next call; poll after every `handle*` until there is none. */
   pollCall(): CoreCall | undefined {
     if (!this.#enter(() => this.#engine.pollCall())) return undefined;
+    const call = this.#call();
+    this.#tap?.call(call);
+    return call;
+  }
+
+  #call(): CoreCall {
     return {
       call: this.#word(abi.CallWord.Call),
       ticket: this.#word(abi.CallWord.Ticket),
@@ -161,7 +186,9 @@ export class Core {
   pollEvent(): CoreEvent | CoreUevent | undefined {
     if (!this.#enter(() => this.#engine.pollEvent())) return undefined;
     const event = this.#word(abi.EventWord.Event) as abi.Event;
-    return event === abi.Event.Uevent ? this.#uevent(event) : this.#event(event);
+    const polled = event === abi.Event.Uevent ? this.#uevent(event) : this.#event(event);
+    this.#tap?.event(polled);
+    return polled;
   }
 
   #uevent(event: abi.Event.Uevent): CoreUevent {
@@ -206,10 +233,10 @@ export class Core {
 
   /** When `handleTimeout` is due, monotonic ns; 0n: never. */
   pollTimeout(): bigint {
-    return BigInt.asUintN(
-      64,
-      this.#enter(() => this.#engine.pollTimeout()),
-    );
+    const at = this.#enter(() => this.#engine.pollTimeout());
+    const due = BigInt.asUintN(64, at);
+    this.#tap?.wake(due);
+    return due;
   }
 
   timeoutReason(): abi.TimeoutReason {
@@ -218,7 +245,13 @@ export class Core {
 
   /** A partition of an operation whose last event was just polled. */
   selectPartition(operation: number, index: number): CorePartition | undefined {
-    if (!this.#enter(() => this.#engine.selectPartition(operation, index))) return undefined;
+    const isThere = this.#enter(() => this.#engine.selectPartition(operation, index));
+    const partition = isThere ? this.#partition() : undefined;
+    this.#tap?.partition(operation, index, partition);
+    return partition;
+  }
+
+  #partition(): CorePartition {
     return {
       number: this.#word(abi.PartitionWord.Number),
       major: this.#word(abi.PartitionWord.Major),

@@ -23,6 +23,7 @@ import type {
   WaitTarget,
 } from "./stream-types.ts";
 import type { DetachTarget } from "./target.ts";
+import type { Trace } from "./trace/index.ts";
 import type { Attachment, AttachOptions, Detached, DetachOptions, LoopDevice } from "./types.ts";
 
 let session: Promise<Session> | undefined;
@@ -147,6 +148,15 @@ export async function collectGarbage(options: GarbageOptions = {}): Promise<Garb
   return (await defaultSession()).collectGarbage(options);
 }
 
+/**
+ * Writes down all that this process's core is told and says, from here to its `close`: what
+ * `diskseq replay` runs again on any machine. To be called before anything else. Writing never
+ * holds up what it records.
+ */
+export async function trace(path: string): Promise<Trace> {
+  return (await defaultSession()).trace(path);
+}
+
 /** The kernel behind the functions above. */
 export async function defaultKernel(): Promise<Kernel> {
   return (await defaultSession()).kernel;
@@ -159,4 +169,5 @@ export type { Holder, Kernel, KernelCall } from "./kernel.ts";
 export { Session, type SessionOptions } from "./session.ts";
 export type * from "./stream-types.ts";
 export type { DetachTarget } from "./target.ts";
+export type { Trace } from "./trace/index.ts";
 export type * from "./types.ts";

@@ -11,14 +11,16 @@ import {
   Command,
   CommandFlag,
   type Core,
+  type CoreOptions,
   DetachResult,
+  defaultCoreOptions,
   Event,
   Failure,
   type Partscan,
   Result,
   Warning,
 } from "./core.ts";
-import { loadDefaultCore } from "./core-file.ts";
+import { defaultCoreSha256, loadDefaultCore } from "./core-file.ts";
 import { Driver, type Outcome, type Watcher } from "./driver.ts";
 import { LoopError } from "./errors.ts";
 import { endError, holderList, warningOf } from "./failures.ts";
@@ -41,6 +43,7 @@ import type {
   WaitTarget,
 } from "./stream-types.ts";
 import { type DetachTarget, instanceOf, resolveTarget, type Target } from "./target.ts";
+import type { Trace } from "./trace/index.ts";
 import type {
   Attachment,
   AttachOptions,
@@ -77,15 +80,34 @@ interface Common {
 
 export class Session {
   readonly kernel: Kernel;
+  readonly #core: Core;
+  readonly #coreOptions: CoreOptions;
+  /** Nothing was asked of the core yet. */
+  #isFresh = true;
   readonly #driver: Driver;
   /** The latest handle of each loop number. */
   readonly #handles = new Map<number, AttachmentHandle>();
 
   constructor(kernel: Kernel, options: SessionOptions = {}) {
     const seed = options.seed ?? BigInt(Math.floor(Math.random() * 2 ** 48));
-    const core = options.core ?? loadDefaultCore({ seed, operations: options.operations ?? 64 });
+    const coreOptions = { ...defaultCoreOptions, seed, operations: options.operations ?? 64 };
+    const core = options.core ?? loadDefaultCore(coreOptions);
     this.kernel = kernel;
+    this.#core = core;
+    this.#coreOptions = coreOptions;
     this.#driver = new Driver(core, kernel);
+  }
+
+  /** See `trace` of the package. */
+  async trace(path: string): Promise<Trace> {
+    if (!this.#isFresh) {
+      const message = "a trace begins before anything else is done";
+      throw new LoopError("ERR_LOOP_ARGUMENT", message);
+    }
+    this.#isFresh = false;
+    const { record } = await import("./trace/index.ts");
+    const facts = { kernel: this.kernel.name, node: process.version, machine: process.arch };
+    return record(path, this.#core, { ...this.#coreOptions, sha256: defaultCoreSha256() }, facts);
   }
 
   /** See `attach` of the package. */
@@ -218,6 +240,7 @@ export class Session {
   /** See `monitor` of the package. */
   async monitor(options: MonitorOptions = {}): Promise<Monitor> {
     const request = await checkMonitor(this, options);
+    this.#isFresh = false;
     return new MonitorStream(this.#driver, request);
   }
 
@@ -259,6 +282,7 @@ export class Session {
   ): Promise<Outcome> {
     const { signal, onWarning, onStep } = options;
     signal?.throwIfAborted();
+    this.#isFresh = false;
     const running = this.#driver.run(command, {
       path,
       onWarning: onWarning && ((event) => void this.#warn(event, onWarning)),

@@ -2,9 +2,9 @@
  * Which kernel a command works on: the one that runs, or a simulated one that lives as long as the
  * command. Says so on stderr, since nothing else could tell the results apart.
  */
+import { escapeText } from "./format.ts";
 import type { Api, Context, Options } from "./table.ts";
 
-/** Of every command that touches devices. */
 export const kernelOption = {
   kernel: {
     kind: "kernel",
@@ -16,8 +16,39 @@ export const kernelOption = {
   },
 } as const satisfies Options;
 
-/** The API on that kernel; `version` is that of a simulated one. */
-export async function openApi(context: Context, version: string | undefined): Promise<Api> {
+export const traceOption = {
+  trace: {
+    kind: "text",
+    value: "FILE",
+    summary: "write down all that happens, for 'diskseq replay'",
+  },
+} as const satisfies Options;
+
+/** Of every command that touches devices. */
+export const sessionOptions = { ...kernelOption, ...traceOption };
+
+/** What is said of all that a command does. */
+export interface SessionValues {
+  /** the version of a simulated kernel */
+  readonly kernel?: string | undefined;
+  readonly trace?: string | undefined;
+}
+
+/** The API on that kernel, recorded where that is asked for. */
+export async function openApi(context: Context, values: SessionValues): Promise<Api> {
+  const api = await openKernel(context, values.kernel);
+  if (values.trace === undefined) return api;
+  const { stderr } = context;
+  const trace = await api.trace(values.trace);
+  context.atEnd(async () => {
+    const error = await trace.close();
+    const label = stderr.paint("yellow", "diskseq:");
+    if (error) stderr.write(`${label} the trace is not whole: ${escapeText(error.message)}\n`);
+  });
+  return api;
+}
+
+async function openKernel(context: Context, version: string | undefined): Promise<Api> {
   if (version === undefined) return context.loadApi();
   const label = context.stderr.paint("cyan", "diskseq:");
   context.stderr.write(`${label} simulated Linux ${version}: no device of this machine is meant\n`);
@@ -38,5 +69,6 @@ async function simulatedApi(version: string): Promise<Api> {
     rescan: (target, options) => session.rescan(target, options),
     resize: (target, options) => session.resize(target, options),
     collectGarbage: (options) => session.collectGarbage(options),
+    trace: (path) => session.trace(path),
   };
 }

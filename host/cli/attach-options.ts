@@ -2,7 +2,7 @@
  * The options that `attach` and `run` share, and how they become options of the API.
  */
 import type { AttachOptions } from "../types.ts";
-import { kernelOption } from "./api.ts";
+import { sessionOptions } from "./api.ts";
 import type { Options, Values } from "./table.ts";
 
 export const attachOptions = {
@@ -60,7 +60,7 @@ export const attachOptions = {
     default: "30s",
     summary: "give up and undo after this time; 'run' gives it to its detach too",
   },
-  ...kernelOption,
+  ...sessionOptions,
 } as const satisfies Options;
 
 export function toAttachOptions(options: Values<typeof attachOptions>): AttachOptions {

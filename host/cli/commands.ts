@@ -9,6 +9,7 @@ import { gcCommand } from "./commands/gc.ts";
 import { helpCommand } from "./commands/help.ts";
 import { listCommand } from "./commands/list.ts";
 import { monitorCommand } from "./commands/monitor.ts";
+import { replayCommand } from "./commands/replay.ts";
 import { rescanCommand } from "./commands/rescan.ts";
 import { resizeCommand } from "./commands/resize.ts";
 import { runCommand } from "./commands/run.ts";
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   resizeCommand,
   gcCommand,
   doctorCommand,
+  replayCommand,
   simCommand,
   exploreCommand,
   demoCommand,

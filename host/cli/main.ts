@@ -11,24 +11,26 @@ import { Interruption } from "./interrupt.ts";
 import { streamOutput } from "./output.ts";
 import type { Context } from "./table.ts";
 
+const endings: (() => Promise<void>)[] = [];
 const context: Context = {
   stdout: streamOutput(process.stdout, process.env),
   stderr: streamOutput(process.stderr, process.env),
   version: readVersion(),
   commands,
   now: () => Number(process.hrtime.bigint()) / 1e6,
+  atEnd: (work) => void endings.push(work),
   loadApi: async () => await import("../index.ts"),
 };
 
 try {
   const code = await dispatch(process.argv.slice(2), context);
-  await flush();
+  await end();
   process.exit(code);
 } catch (error) {
   if (!(error instanceof Interruption)) {
     throw error;
   }
-  await flush();
+  await end();
   await dieOf(error.signal);
 }
 
@@ -36,6 +38,11 @@ function readVersion(): string {
   // From build/host/cli/ to the package.
   const text = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { version: string }).version;
+}
+
+async function end(): Promise<void> {
+  for (const work of endings) await work();
+  await flush();
 }
 
 /** Resolves when both streams have taken what was written, or can take no more. */

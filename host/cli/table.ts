@@ -16,6 +16,7 @@ import type {
   WaitOptions,
   WaitTarget,
 } from "../stream-types.ts";
+import type { Trace } from "../trace/index.ts";
 import type {
   Attachment,
   AttachOptions,
@@ -122,6 +123,7 @@ export interface Api {
   rescan(target: string, options?: ChangeOptions): Promise<Rescanned>;
   resize(target: string, options?: ChangeOptions): Promise<Resized>;
   collectGarbage(options?: GarbageOptions): Promise<Garbage[]>;
+  trace(path: string): Promise<Trace>;
 }
 
 export type Format = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
@@ -146,6 +148,8 @@ export interface Context {
   readonly commands: readonly Command[];
   /** Milliseconds of the API's monotonic clock. */
   now(): number;
+  /** What is to be done when the command is over, however it ends. */
+  atEnd(work: () => Promise<void>): void;
   /** Late, so that help and completion need neither the core nor the system-call library. */
   loadApi(): Promise<Api>;
 }

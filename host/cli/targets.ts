@@ -5,7 +5,7 @@
  */
 import { exitCodeOf } from "../errors.ts";
 import type { LoopWarning } from "../types.ts";
-import { kernelOption } from "./api.ts";
+import { sessionOptions } from "./api.ts";
 import { escapeText, jsonLine } from "./format.ts";
 import { interruptible } from "./interrupt.ts";
 import { errorLines, toJsonError, warner } from "./report.ts";
@@ -30,7 +30,7 @@ export const targetOptions = {
     default: "30s",
     summary: "wait for each target at most this long",
   },
-  ...kernelOption,
+  ...sessionOptions,
 } as const satisfies Options;
 
 /** What to do, and how its results are called and shown. */

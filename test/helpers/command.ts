@@ -18,6 +18,7 @@ export const noApi: Api = {
   rescan: () => unexpected("rescan"),
   resize: () => unexpected("resize"),
   collectGarbage: () => unexpected("collectGarbage"),
+  trace: () => unexpected("trace"),
 };
 
 function unexpected(name: string): never {
@@ -62,12 +63,14 @@ export async function runCommand(
       drained: options.drained ?? (async () => {}),
     };
   };
+  const endings: (() => Promise<void>)[] = [];
   const context: Context = {
     stdout: stream("stdout"),
     stderr: stream("stderr"),
     version: "0.0.0",
     commands,
     now: () => 1000,
+    atEnd: (work) => void endings.push(work),
     loadApi: async () => {
       assert.is.not(api, "none", "the API was loaded");
       return { ...noApi, ...(api as Partial<Api>) };
@@ -75,5 +78,6 @@ export async function runCommand(
   };
   const words = line.split(" ").map((word) => word.replaceAll("\u00a0", " "));
   const code = await dispatch(words, context);
+  for (const work of endings) await work();
   return { code, ...text };
 }

@@ -28,7 +28,7 @@ export const attachCommand = defineCommand({
     ["diskseq attach disk.img --offset 1M --partscan none", "a file system 1 MiB into the image"],
   ],
   async run({ options, operands: [image = ""], json }, context) {
-    const api = await openApi(context, options.kernel);
+    const api = await openApi(context, options);
     const device = await interruptible("attach", context, async (signal, commit) => {
       const attachment = await api.attach(image, {
         ...toAttachOptions(options),

@@ -45,7 +45,14 @@ export const demoCommand = defineCommand({
       withImage("demo.img", partitions, async (path) => {
         const version = kernel ?? (await attempt(path, json, signal, context));
         if (version !== undefined) {
-          await show(await openApi(context, version), version, path, json, signal, context);
+          await show(
+            await openApi(context, { kernel: version }),
+            version,
+            path,
+            json,
+            signal,
+            context,
+          );
         }
       }),
     );
@@ -61,7 +68,7 @@ async function attempt(
   context: Context,
 ): Promise<string | undefined> {
   try {
-    await show(await openApi(context, undefined), undefined, path, json, signal, context);
+    await show(await openApi(context, {}), undefined, path, json, signal, context);
     return undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -30,7 +30,7 @@ export const detachCommand = defineCommand({
     ["diskseq detach diskseq:42", "that attach or none, whatever its device is called by now"],
   ],
   async run(invocation, context) {
-    const { detach } = await openApi(context, invocation.options.kernel);
+    const { detach } = await openApi(context, invocation.options);
     const { lazy } = invocation.options;
     const deed = {
       where: "detach",

@@ -2,7 +2,7 @@
  * `diskseq gc`: shows what nobody needs any more, and removes it when told to.
  */
 import type { Garbage } from "../../stream-types.ts";
-import { kernelOption, openApi } from "../api.ts";
+import { openApi, sessionOptions } from "../api.ts";
 import { describeHolder } from "../describe.ts";
 import { alignColumns, type Column, escapeText, jsonLine } from "../format.ts";
 import { interruptible } from "../interrupt.ts";
@@ -20,15 +20,16 @@ export const gcCommand = defineCommand({
   ],
   options: {
     yes: { kind: "flag", short: "y", summary: "remove what was found" },
-    ...kernelOption,
+    ...sessionOptions,
   },
   examples: [
     ["diskseq gc", "only look"],
     ["diskseq gc --yes", "remove it"],
     ["diskseq gc --json | jq '.garbage[].device'", "for scripts"],
   ],
-  async run({ options: { yes, kernel }, json }, context) {
-    const { collectGarbage } = await openApi(context, kernel);
+  async run({ options, json }, context) {
+    const { yes } = options;
+    const { collectGarbage } = await openApi(context, options);
     const garbage = await interruptible("gc", context, (signal) =>
       collectGarbage({ apply: yes, signal }),
     );

@@ -2,7 +2,7 @@
  * `diskseq list`: the bound loop devices of the system with their partitions.
  */
 import type { LoopDevice } from "../../types.ts";
-import { kernelOption, openApi } from "../api.ts";
+import { openApi, sessionOptions } from "../api.ts";
 import { deviceColumns, deviceRow, partitionLines } from "../describe.ts";
 import { alignColumns, jsonLine, titles } from "../format.ts";
 import { interruptible } from "../interrupt.ts";
@@ -16,13 +16,13 @@ export const listCommand = defineCommand({
     "FLAGS: ro read-only, dio direct I/O, persistent or auto (goes with its last opener), " +
       "partscan=kernel or =user, best-effort where the disk sequence number proves nothing.",
   ],
-  options: kernelOption,
+  options: sessionOptions,
   examples: [
     ["diskseq list", "all loop devices that have an image"],
     ["diskseq list --json | jq '.loops[].backing.path'", "the images, for scripts"],
   ],
   async run({ options, json }, context) {
-    const { list, toJson } = await openApi(context, options.kernel);
+    const { list, toJson } = await openApi(context, options);
     const devices = await interruptible("list", context, (signal) => list({ signal }));
     if (json) {
       context.stdout.write(jsonLine({ loops: devices.map((device) => toJson(device)) }));

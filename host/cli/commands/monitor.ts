@@ -5,7 +5,7 @@
  */
 import { once } from "node:events";
 import type { Monitor, MonitorOptions } from "../../stream-types.ts";
-import { openApi } from "../api.ts";
+import { openApi, type SessionValues, traceOption } from "../api.ts";
 import { jsonLine } from "../format.ts";
 import { listen } from "../interrupt.ts";
 import { warner } from "../report.ts";
@@ -13,6 +13,7 @@ import { type Context, defineCommand, type Options, type Output, type Values } f
 import { headerLine, itemLine, propertyLines, summaryText } from "../uevent.ts";
 
 const options = {
+  ...traceOption,
   kernel: {
     kind: "kernelGroup",
     value: "sim:VERSION",
@@ -68,7 +69,7 @@ export const monitorCommand = defineCommand({
     ["diskseq monitor --json | jq 'select(.verdict == \"stale\")'", "only stale events"],
   ],
   async run(invocation, context) {
-    const api = await openApi(context, versionOf(invocation.options));
+    const api = await openApi(context, sessionOf(invocation.options));
     const interrupt = new AbortController();
     // Whoever asks twice does not want to wait: the second signal has its usual effect.
     const stop = listen(["SIGINT", "SIGTERM"], () => {
@@ -99,9 +100,9 @@ export const monitorCommand = defineCommand({
   },
 });
 
-/** Of the simulated kernel, where one is meant. */
-function versionOf({ kernel }: Values<typeof options>): string | undefined {
-  return typeof kernel === "string" ? kernel : undefined;
+/** `--kernel` means the group, or a simulated one. */
+function sessionOf({ kernel, trace }: Values<typeof options>): SessionValues {
+  return { kernel: typeof kernel === "string" ? kernel : undefined, trace };
 }
 
 function toMonitorOptions(given: Values<typeof options>): MonitorOptions {

@@ -22,7 +22,7 @@ export const rescanCommand = defineCommand({
     ["diskseq rescan disk.img --json | jq '.rescanned[].added'", "which partitions are new"],
   ],
   async run(invocation, context) {
-    const { rescan } = await openApi(context, invocation.options.kernel);
+    const { rescan } = await openApi(context, invocation.options);
     const deed = {
       where: "rescan",
       key: "rescanned",

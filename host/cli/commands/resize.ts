@@ -23,7 +23,7 @@ export const resizeCommand = defineCommand({
     ["diskseq resize /dev/loop0 --json | jq '.resized[].size'", "the size in bytes"],
   ],
   async run(invocation, context) {
-    const { resize } = await openApi(context, invocation.options.kernel);
+    const { resize } = await openApi(context, invocation.options);
     const deed = {
       where: "resize",
       key: "resized",

@@ -36,7 +36,7 @@ export const runCommand = defineCommand({
     ["diskseq run disk.img -r -- sh -c 'sha256sum $DISKSEQ_DEVICE'", "options before the '--'"],
   ],
   async run({ options, operands: [image = ""], rest, json }, context) {
-    const api = await openApi(context, options.kernel);
+    const api = await openApi(context, options);
     let release = () => {};
     const attachment = await interruptible("run", context, async (signal) => {
       const attached = await api.attach(image, {

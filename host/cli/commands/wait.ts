@@ -5,7 +5,7 @@
  */
 import { exitCodeOf, LoopError } from "../../errors.ts";
 import type { Waited, WaitTarget } from "../../stream-types.ts";
-import { kernelOption, openApi } from "../api.ts";
+import { openApi, sessionOptions } from "../api.ts";
 import { alignColumns, type Column, escapeText, jsonLine } from "../format.ts";
 import { interruptible } from "../interrupt.ts";
 import { errorLines, toJsonError, warner } from "../report.ts";
@@ -28,7 +28,7 @@ const options = {
     default: "none",
     summary: "give up after this time; 0 looks once",
   },
-  ...kernelOption,
+  ...sessionOptions,
 } as const satisfies Options;
 
 export const waitCommand = defineCommand({
@@ -53,7 +53,7 @@ export const waitCommand = defineCommand({
   ],
   async run({ options: given, operands, json }, context) {
     const targets = operands.map((text) => toTarget(text, given));
-    const api = await openApi(context, given.kernel);
+    const api = await openApi(context, given);
     const outcomes = await interruptible("wait", context, (signal) =>
       waitForAll(api, targets, { timeoutMs: given.timeout, signal }, context),
     );

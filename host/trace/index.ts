@@ -1,0 +1,49 @@
+/** Begins a recording of a core that has done nothing yet. */
+import { Limit } from "../../assembly/abi.ts";
+import type { Core } from "../core.ts";
+import type { CoreOptions } from "../core-types.ts";
+import { TraceFile } from "./file.ts";
+import { formatVersion, type Header, readerVersion, spell } from "./lines.ts";
+import { Recorder } from "./recorder.ts";
+
+/** A recording under way. */
+export interface Trace {
+  /** Ends it. Resolves when the file is written; with an error where something of it is missing. */
+  close(): Promise<Error | undefined>;
+}
+
+export interface RecordedCore extends CoreOptions {
+  /** sha256 of its core.wasm */
+  readonly sha256: string;
+}
+
+export function record(
+  path: string,
+  core: Core,
+  { sha256, seed, operations, partitions, watches }: RecordedCore,
+  facts: Readonly<Record<string, string>>,
+): Trace {
+  const file = new TraceFile(path);
+  const header: Header = {
+    diskseq: "trace",
+    format: formatVersion,
+    reads: readerVersion,
+    abi: Limit.AbiVersion,
+    core: sha256,
+    seed: String(seed),
+    operations,
+    partitions,
+    watches,
+    facts,
+  };
+  file.write(spell(header));
+  const recorder = new Recorder(core, (line) => file.write(line));
+  core.observe(recorder);
+  return {
+    close: () => {
+      core.observe(undefined);
+      recorder.end();
+      return file.close();
+    },
+  };
+}

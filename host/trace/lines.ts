@@ -1,0 +1,163 @@
+/**
+ * What a trace is made of: lines of JSON. First a header, then a record for everything that went
+ * into a core or came out of it, in order, and a footer where the recording ended by itself. How
+ * they are spelled; reads and writes no file.
+ *
+ * Numbers of 64 bits are decimal strings, bytes are base64, a hash is 16 hex digits. Every record
+ * has its number `n`, the monotonic time `t` (ns; of an output that of the input before it) and the
+ * hash `h` of the core's state after it. An input has the CRC-32 of its text before that as well,
+ * since not every byte of it need matter to the core.
+ */
+import { crc32 } from "node:zlib";
+import {
+  Call,
+  DatagramWord,
+  DiskWord,
+  Group,
+  Limit,
+  PartitionEntryWord,
+  StatWord,
+  TimeoutReason,
+} from "../../assembly/abi.ts";
+import { Ioctl } from "../../assembly/wire/linux.ts";
+import type { Core } from "../core.ts";
+import type { CoreCall } from "../core-types.ts";
+
+/** The version of what is written here. */
+export const formatVersion = 1;
+/** Raised when a reader of an earlier version would misread what is written. */
+export const readerVersion = 1;
+
+export interface Header {
+  readonly diskseq: "trace";
+  readonly format: number;
+  /** readers of this version and later ones can read it */
+  readonly reads: number;
+  /** `Limit.AbiVersion` */
+  readonly abi: number;
+  /** sha256 of core.wasm */
+  readonly core: string;
+  readonly seed: string;
+  readonly operations: number;
+  readonly partitions: number;
+  readonly watches: number;
+  /** what ran where, for people */
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+export interface Footer {
+  readonly end: "ok";
+  readonly records: number;
+  readonly h: string;
+}
+
+/** A line; whoever compares two compares their text. */
+export function spell(record: object): string {
+  return JSON.stringify(record, spellValue);
+}
+
+/** An input's line. */
+export function seal(record: object): string {
+  const text = spell(record).slice(0, -1);
+  return `${text},"crc":"${crc32(text).toString(16).padStart(8, "0")}"}`;
+}
+
+function spellValue(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  if (value instanceof Uint8Array) return spellBytes(value);
+  return value;
+}
+
+export function spellBytes(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
+}
+
+export function spellHash(hash: bigint): string {
+  return hash.toString(16).padStart(16, "0");
+}
+
+/* Bytes in the buffers. */
+
+/** How many bytes of its buffer a call leaves to its reader, all others stay as they are. */
+export function answerBytes({ call, bytes }: Pick<CoreCall, "call" | "bytes">, result: number) {
+  if (result < 0) return 0;
+  switch (call) {
+    case Call.Fstat:
+      return StatWord.Words * 8;
+    case Call.Pread:
+      return result;
+    case Call.IoctlBuffer:
+      return bytes;
+    case Call.ReadDisk:
+      return DiskWord.Words * 8;
+    case Call.ListPartitions:
+      return Math.min(result * PartitionEntryWord.Words * 4, bytes);
+    case Call.FindHolders:
+      return 32;
+    case Call.ReadRecord:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+/** How many bytes of its buffer a call hands to the kernel. */
+export function argumentBytes({ call, request, number, bytes }: CoreCall): number {
+  switch (call) {
+    case Call.Blkpg:
+      return bytes;
+    case Call.IoctlBuffer:
+      return isSet(request) ? bytes : 0;
+    case Call.ReadDisk:
+    case Call.ListPartitions:
+      return number < 0 ? Limit.NameBytes : 0;
+    case Call.Trigger:
+      return Limit.NameBytes + 16;
+    default:
+      return 0;
+  }
+}
+
+function isSet(request: number): boolean {
+  return request === Ioctl.LOOP_CONFIGURE || request === Ioctl.LOOP_SET_STATUS64;
+}
+
+/* Outputs. */
+
+/** What a core put out: the text is the same for the same output of any core. */
+export const outputs = {
+  call: (core: Core, call: CoreCall) => {
+    const data = core.buffers.subarray(call.buffer, call.buffer + argumentBytes(call));
+    return { out: "call", ...call, call: Call[call.call], ...(data.length > 0 && { data }) };
+  },
+  event: (event: object) => ({ out: "event", ...event }),
+  partition: (operation: number, index: number, partition: object | undefined) => ({
+    out: "partition",
+    operation,
+    index,
+    ...partition,
+  }),
+  timeout: (at: bigint, reason: TimeoutReason) => ({
+    out: "timeout",
+    at,
+    reason: TimeoutReason[reason],
+  }),
+};
+
+/** A datagram in its slot. */
+export function datagramOf(core: Core, slot: number) {
+  const word = (which: DatagramWord): number =>
+    core.records.getInt32((slot * DatagramWord.Words + which) * 4, true);
+  const bytes = word(DatagramWord.Bytes);
+  const at = slot * Limit.DatagramBytes;
+  return {
+    slot,
+    group: Group[word(DatagramWord.Group)] ?? word(DatagramWord.Group),
+    bytes,
+    portId: word(DatagramWord.PortId) >>> 0,
+    pid: word(DatagramWord.Pid),
+    uid: word(DatagramWord.Uid) >>> 0,
+    flags: word(DatagramWord.Flags),
+    data: core.slots.subarray(at, Math.min(at + bytes, core.slots.length)),
+  };
+}

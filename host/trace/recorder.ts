@@ -1,0 +1,101 @@
+/**
+ * Writes down what goes into a core and comes out of it. Looks on and changes nothing; where the
+ * lines go it does not know.
+ */
+import { Command, Group } from "../../assembly/abi.ts";
+import type { Core } from "../core.ts";
+import type {
+  CoreCall,
+  CoreCommand,
+  CoreEvent,
+  CorePartition,
+  CoreUevent,
+  Tap,
+} from "../core-types.ts";
+import { answerBytes, datagramOf, outputs, seal, spell, spellBytes, spellHash } from "./lines.ts";
+
+export class Recorder implements Tap {
+  readonly #core: Core;
+  readonly #write: (line: string) => void;
+  readonly #calls = new Map<number, CoreCall>();
+  #records = 0;
+  #now = 0n;
+  #input: object = {};
+  #timeoutAt = 0n;
+
+  constructor(core: Core, write: (line: string) => void) {
+    this.#core = core;
+    this.#write = write;
+  }
+
+  /* Inputs, as they lie before the core takes them. */
+
+  command(now: bigint, command: CoreCommand): void {
+    this.#begin(now, { in: "command", ...command, command: Command[command.command] });
+  }
+
+  completion(now: bigint, ticket: number, result: number): void {
+    const call = this.#calls.get(ticket);
+    this.#calls.delete(ticket);
+    const bytes = call === undefined ? 0 : answerBytes(call, result);
+    const from = call?.buffer ?? 0;
+    // Spelled at once: the core may use the buffer for its next call.
+    const data = spellBytes(this.#core.buffers.subarray(from, from + bytes));
+    this.#begin(now, { in: "completion", ticket, result, ...(bytes > 0 && { data }) });
+  }
+
+  datagram(now: bigint, slot: number): void {
+    this.#begin(now, { in: "datagram", ...datagramOf(this.#core, slot) });
+  }
+
+  overrun(now: bigint, group: number, count: number): void {
+    this.#begin(now, { in: "overrun", group: Group[group] ?? group, count });
+  }
+
+  timeout(now: bigint): void {
+    this.#begin(now, { in: "timeout" });
+  }
+
+  #begin(now: bigint, input: object): void {
+    this.#now = now;
+    this.#input = input;
+  }
+
+  answered(answer: number): void {
+    this.#put({ ...this.#input, ...(answer !== 0 && { answer }) }, seal);
+  }
+
+  /* Outputs. */
+
+  call(call: CoreCall): void {
+    this.#calls.set(call.ticket, call);
+    this.#put(outputs.call(this.#core, call));
+  }
+
+  event(event: CoreEvent | CoreUevent): void {
+    this.#put(outputs.event(event));
+  }
+
+  partition(operation: number, index: number, partition: CorePartition | undefined): void {
+    this.#put(outputs.partition(operation, index, partition));
+  }
+
+  /** Only where it is another one than before. */
+  wake(at: bigint): void {
+    if (at === this.#timeoutAt) return;
+    this.#timeoutAt = at;
+    this.#put(outputs.timeout(at, this.#core.timeoutReason()));
+  }
+
+  /** The last line. */
+  end(): void {
+    const h = spellHash(this.#core.stateHash());
+    this.#write(spell({ end: "ok", records: this.#records, h }));
+  }
+
+  #put(record: object, toLine = spell): void {
+    const h = spellHash(this.#core.stateHash());
+    this.#write(toLine({ n: this.#records, t: this.#now, ...record, h }));
+    this.#records += 1;
+  }
+}
