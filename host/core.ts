@@ -7,6 +7,7 @@
  */
 import * as abi from "../assembly/abi.ts";
 import { Step } from "../assembly/core/steps.ts";
+import { putCommand } from "./command-words.ts";
 import type {
   CoreCall,
   CoreCommand,
@@ -54,13 +55,21 @@ export const defaultCoreOptions: CoreOptions = {
 
 /** One running core. Not re-entrant; after a panic every call throws. */
 export class Core {
+  /** What it was started with. */
+  readonly options: CoreOptions;
   readonly #engine: Engine;
   readonly #regions: Regions;
   readonly #panicNote: () => string;
   #tap: Tap | undefined;
   #busy = false;
 
-  constructor(engine: Engine, regions: Regions, panicNote: () => string) {
+  constructor(
+    engine: Engine,
+    regions: Regions,
+    options: CoreOptions,
+    panicNote: () => string = () => "",
+  ) {
+    this.options = options;
     this.#engine = engine;
     this.#regions = regions;
     this.#panicNote = panicNote;
@@ -96,32 +105,7 @@ export class Core {
 
   /** The new operation, or a negative `Fault`. `now` is monotonic, ns. */
   handleCommand(now: bigint, command: CoreCommand): number {
-    const inbox = this.#regions.inbox;
-    for (let at = 0; at < abi.Limit.InboxBytes; at += 8) inbox.setBigUint64(at, 0n, true);
-    const put = (word: abi.CommandWord, value: number | bigint): void =>
-      inbox.setBigUint64(word * 8, BigInt.asUintN(64, BigInt(value)), true);
-    put(abi.CommandWord.Command, command.command);
-    put(abi.CommandWord.Flags, command.flags ?? 0);
-    put(abi.CommandWord.TimeoutNs, command.timeoutNs ?? 0n);
-    put(abi.CommandWord.Offset, command.offset ?? 0n);
-    put(abi.CommandWord.SizeLimit, command.sizeLimit ?? 0n);
-    put(abi.CommandWord.SectorSize, command.sectorSize ?? 0);
-    put(abi.CommandWord.Partscan, command.partscan ?? abi.Partscan.Kernel);
-    put(abi.CommandWord.Number, command.number ?? -1);
-    put(abi.CommandWord.Descriptor, command.descriptor ?? -1);
-    put(abi.CommandWord.Diskseq, command.diskseq ?? 0n);
-    put(abi.CommandWord.BackingDevice, command.backingDevice ?? 0n);
-    put(abi.CommandWord.BackingInode, command.backingInode ?? 0n);
-    const reference = command.reference ?? new Uint8Array(0);
-    put(abi.CommandWord.ReferenceBytes, reference.length);
-    const room = abi.Limit.InboxBytes - abi.CommandWord.Reference * 8;
-    new Uint8Array(inbox.buffer, inbox.byteOffset + abi.CommandWord.Reference * 8).set(
-      reference.subarray(0, room),
-    );
-    const mask = command.partitionMask ?? 0n;
-    for (let word = 0; word < 4; word++) {
-      put(abi.CommandWord.PartitionMask + word, mask >> BigInt(64 * word));
-    }
+    putCommand(this.#regions.inbox, command);
     this.#tap?.command(now, command);
     return this.#answer(() => this.#engine.handleCommand(now));
   }
@@ -332,7 +316,8 @@ type WasmExports = Engine &
 
 /** Runs core.wasm. Throws ERR_CORE_ABI when it is of another vocabulary. */
 export function loadWasmCore(bytes: Uint8Array, options: Partial<CoreOptions> = {}): Core {
-  const { seed, operations, partitions, watches } = { ...defaultCoreOptions, ...options };
+  const chosen = { ...defaultCoreOptions, ...options };
+  const { seed, operations, partitions, watches } = chosen;
   const wasm = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly;
   const { exports } = new wasm.Instance(new wasm.Module(bytes), {});
   checkVocabulary(exports);
@@ -349,6 +334,7 @@ export function loadWasmCore(bytes: Uint8Array, options: Partial<CoreOptions> = 
       slotsAt: core.slotsAt(),
       recordsAt: core.recordsAt(),
     },
+    chosen,
     () => {
       const note = new Uint8Array(memory, core.panicNote(), abi.Limit.PanicBytes);
       return new TextDecoder().decode(note.subarray(0, Math.max(0, note.indexOf(0))));
@@ -358,7 +344,8 @@ export function loadWasmCore(bytes: Uint8Array, options: Partial<CoreOptions> = 
 
 /** Runs the JavaScript build of the same sources. */
 export async function loadJsCore(options: Partial<CoreOptions> = {}): Promise<Core> {
-  const { seed, operations, partitions, watches } = { ...defaultCoreOptions, ...options };
+  const chosen = { ...defaultCoreOptions, ...options };
+  const { seed, operations, partitions, watches } = chosen;
   await import("./portable.ts");
   const { Machine } = await import("../assembly/core/machine.ts");
   const { Capacities, SEQNUMS } = await import("../assembly/core/capacities.ts");
@@ -375,7 +362,7 @@ export async function loadJsCore(options: Partial<CoreOptions> = {}): Promise<Co
       slotsAt: machine.state.slotsAt,
       recordsAt: machine.state.recordsAt,
     },
-    () => "",
+    chosen,
   );
 }
 

@@ -11,9 +11,7 @@ import {
   Command,
   CommandFlag,
   type Core,
-  type CoreOptions,
   DetachResult,
-  defaultCoreOptions,
   Event,
   Failure,
   type Partscan,
@@ -81,7 +79,7 @@ interface Common {
 export class Session {
   readonly kernel: Kernel;
   readonly #core: Core;
-  readonly #coreOptions: CoreOptions;
+  readonly #isOwnCore: boolean;
   /** Nothing was asked of the core yet. */
   #isFresh = true;
   readonly #driver: Driver;
@@ -90,11 +88,10 @@ export class Session {
 
   constructor(kernel: Kernel, options: SessionOptions = {}) {
     const seed = options.seed ?? BigInt(Math.floor(Math.random() * 2 ** 48));
-    const coreOptions = { ...defaultCoreOptions, seed, operations: options.operations ?? 64 };
-    const core = options.core ?? loadDefaultCore(coreOptions);
+    const core = options.core ?? loadDefaultCore({ seed, operations: options.operations ?? 64 });
     this.kernel = kernel;
     this.#core = core;
-    this.#coreOptions = coreOptions;
+    this.#isOwnCore = options.core !== undefined;
     this.#driver = new Driver(core, kernel);
   }
 
@@ -107,7 +104,8 @@ export class Session {
     this.#isFresh = false;
     const { record } = await import("./trace/index.ts");
     const facts = { kernel: this.kernel.name, node: process.version, machine: process.arch };
-    return record(path, this.#core, { ...this.#coreOptions, sha256: defaultCoreSha256() }, facts);
+    const sha256 = this.#isOwnCore ? "unknown" : defaultCoreSha256();
+    return record(path, this.#core, sha256, facts);
   }
 
   /** See `attach` of the package. */
@@ -246,6 +244,7 @@ export class Session {
 
   /** Judged events of one instance. */
   watch(request: MonitorRequest): Monitor {
+    this.#isFresh = false;
     return new MonitorStream(this.#driver, request);
   }
 

@@ -1,7 +1,6 @@
 /** Begins a recording of a core that has done nothing yet. */
 import { Limit } from "../../assembly/abi.ts";
 import type { Core } from "../core.ts";
-import type { CoreOptions } from "../core-types.ts";
 import { TraceFile } from "./file.ts";
 import { formatVersion, type Header, readerVersion, spell } from "./lines.ts";
 import { Recorder } from "./recorder.ts";
@@ -12,17 +11,14 @@ export interface Trace {
   close(): Promise<Error | undefined>;
 }
 
-export interface RecordedCore extends CoreOptions {
-  /** sha256 of its core.wasm */
-  readonly sha256: string;
-}
-
 export function record(
   path: string,
   core: Core,
-  { sha256, seed, operations, partitions, watches }: RecordedCore,
+  /** of its core.wasm */
+  sha256: string,
   facts: Readonly<Record<string, string>>,
 ): Trace {
+  const { seed, operations, partitions, watches } = core.options;
   const file = new TraceFile(path);
   const header: Header = {
     diskseq: "trace",

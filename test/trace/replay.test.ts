@@ -36,9 +36,12 @@ async function recordAttach(version: string): Promise<string> {
 
 const fromText = (text: string, options?: ReplayOptions): Promise<Replayed> =>
   replay(
-    text
-      .split("\n")
-      .flatMap((line, index) => (line === "" ? [] : [{ number: index + 1, text: line }])),
+    [
+      text
+        .trimEnd()
+        .split("\n")
+        .map((line, index) => ({ number: index + 1, text: line })),
+    ],
     loadDefaultCore,
     options,
   );

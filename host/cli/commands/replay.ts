@@ -1,4 +1,5 @@
 /** `diskseq replay`: runs a trace again and says whether all came out as it was written down. */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { LoopError } from "../../errors.ts";
 import type { CoreState } from "../../trace/state.ts";
@@ -67,7 +68,12 @@ export const replayCommand = defineCommand({
       stdout.write(`${records.toLocaleString("en")} records, all equal; ${rate} a second\n`);
       if (state !== undefined) stdout.write(`${JSON.stringify(state, null, 2)}\n`);
     }
-    if (divergence !== undefined) return 7;
+    if (divergence !== undefined) {
+      if (replayed.header.core !== sha256(wasm)) {
+        stderr.write(`${stderr.paint("yellow", "diskseq:")} it was recorded with another core\n`);
+      }
+      return 7;
+    }
     const complain = (text: string) => stderr.write(`${stderr.paint("red", "diskseq:")} ${text}\n`);
     if (isShort) complain(`replay: the trace ends before record ${to}`);
     else if (isCut)
@@ -80,6 +86,10 @@ function readTo(text: string | undefined): number | undefined {
   if (text === undefined || /^\d{1,15}$/.test(text))
     return text === undefined ? text : Number(text);
   throw new LoopError("ERR_LOOP_ARGUMENT", `--to: '${escapeText(text)}': the number of a record`);
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function readCore(file: string | URL): Uint8Array {
