@@ -2,7 +2,7 @@
  * One core driven against one kernel: attach, detach, list. The public API is a session with the
  * real kernel; tests and simulations open their own.
  */
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AttachmentHandle } from "./attachment.ts";
 import { type BlockDevice, diskseqOf, type OpenBlockOptions, openBlock } from "./block.ts";
@@ -41,7 +41,7 @@ import type {
   WaitTarget,
 } from "./stream-types.ts";
 import { type DetachTarget, instanceOf, resolveTarget, type Target } from "./target.ts";
-import type { Trace } from "./trace/index.ts";
+import { record, type Trace } from "./trace/index.ts";
 import type {
   Attachment,
   AttachOptions,
@@ -82,6 +82,7 @@ export class Session {
   readonly #isOwnCore: boolean;
   /** Nothing was asked of the core yet. */
   #isFresh = true;
+  #trace: Trace | undefined;
   readonly #driver: Driver;
   /** The latest handle of each loop number. */
   readonly #handles = new Map<number, AttachmentHandle>();
@@ -93,6 +94,8 @@ export class Session {
     this.#core = core;
     this.#isOwnCore = options.core !== undefined;
     this.#driver = new Driver(core, kernel);
+    const directory = process.env.DISKSEQ_TRACE;
+    if (directory) this.#trace = this.#record(traceIn(directory));
   }
 
   /** See `trace` of the package. */
@@ -102,7 +105,12 @@ export class Session {
       throw new LoopError("ERR_LOOP_ARGUMENT", message);
     }
     this.#isFresh = false;
-    const { record } = await import("./trace/index.ts");
+    await this.#trace?.close();
+    this.#trace = this.#record(path);
+    return this.#trace;
+  }
+
+  #record(path: string): Trace {
     const facts = { kernel: this.kernel.name, node: process.version, machine: process.arch };
     const sha256 = this.#isOwnCore ? "unknown" : defaultCoreSha256();
     return record(path, this.#core, sha256, facts);
@@ -271,6 +279,7 @@ export class Session {
   /** Lets go of threads and descriptors; operations under way are not waited for. */
   async close(): Promise<void> {
     await this.kernel.close();
+    await this.#trace?.close();
   }
 
   /** One command from beginning to end; rejects for bugs, and for a signal that came before. */
@@ -315,6 +324,14 @@ function deferredError(target: Target, holders: readonly Holder[]): LoopError {
     `${device} is held by ${names}; it goes away when they let go (--lazy accepts that)`,
     { device, step: "read-target", holders },
   );
+}
+
+let traces = 0;
+
+/** A file for each session of each process. */
+function traceIn(directory: string): string {
+  traces += 1;
+  return join(directory, `${process.pid}-${traces}.ndjson`);
 }
 
 function imagePath(image: string | URL | number): string | undefined {

@@ -15,11 +15,13 @@ import { assemblyCoverage } from "./helpers/coverage.ts";
 import { boundBelow } from "./helpers/devices.ts";
 import { noteMark } from "./helpers/note.ts";
 import { start } from "./helpers/process.ts";
-import { packageRoot } from "./helpers/root.ts";
+import { packageRoot, programPath } from "./helpers/root.ts";
 import { skipMark } from "./helpers/skip.ts";
 
 const fileDeadlineMs = 240_000;
 const coverageMin = 95;
+/** Records of a file's traces that are replayed in the JavaScript build too. */
+const jsRecords = 4000;
 interface FileResult {
   readonly name: string;
   readonly passed: number;
@@ -76,7 +78,8 @@ async function runFile(
   directory: string,
   coverage: string | undefined,
 ): Promise<FileResult> {
-  mkdirSync(directory, { recursive: true });
+  const traces = isTraced(name) ? `${directory}-traces` : undefined;
+  for (const made of [directory, ...(traces ? [traces] : [])]) mkdirSync(made, { recursive: true });
   const { FORCE_COLOR: _, NODE_V8_COVERAGE: __, ...environment } = process.env;
   const began = performance.now();
   // Its own process group: what it started is ended with it.
@@ -87,6 +90,7 @@ async function runFile(
     env: {
       ...environment,
       DISKSEQ_TEST_DIRECTORY: directory,
+      ...(traces === undefined ? {} : { DISKSEQ_TRACE: traces }),
       ...(coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage }),
     },
   });
@@ -109,6 +113,11 @@ async function runFile(
   killGroup(child);
   await Promise.race([closed, sleep(1000, undefined, { ref: false })]);
   faults.push(...(await clearDirectory(directory)));
+  if (traces !== undefined) {
+    const { status: equal, stdout, stderr } = await replayAll(traces);
+    output += `${noteMark}${stdout.trim()}\n`;
+    if (equal !== 0) faults.push(`its traces do not replay: ${stdout}${stderr}`);
+  }
   const result = judge(name, output, status ?? signal, faults);
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   const counts = `${result.passed} passed, ${result.failed} failed`;
@@ -120,6 +129,16 @@ async function runFile(
     console.log(`     ${line.slice(noteMark.length)}`);
   }
   return result;
+}
+
+/** What is recorded: every session of a test on a kernel, real or simulated. */
+function isTraced(name: string): boolean {
+  return /^(e2e|sim)\//.test(name);
+}
+
+function replayAll(directory: string) {
+  const args = [programPath("replay-all"), directory, String(jsRecords)];
+  return start(process.execPath, args, { deadlineMs: fileDeadlineMs }).outcome;
 }
 
 /** Reads uvu's totals. A file without a test, or with a fault of its own, has failed. */

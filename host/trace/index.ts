@@ -1,4 +1,4 @@
-/** Begins a recording of a core that has done nothing yet. */
+/** Begins a recording of a core that has done nothing yet, and ends it, with the process at last. */
 import { Limit } from "../../assembly/abi.ts";
 import type { Core } from "../core.ts";
 import { TraceFile } from "./file.ts";
@@ -35,11 +35,32 @@ export function record(
   file.write(spell(header));
   const recorder = new Recorder(core, (line) => file.write(line));
   core.observe(recorder);
+  let isOver = false;
+  const stop = (): void => {
+    if (isOver) return;
+    isOver = true;
+    core.observe(undefined);
+    recorder.end();
+    open.delete(atExit);
+  };
+  const atExit = (): void => {
+    stop();
+    file.closeNow();
+  };
+  if (open.size === 0) process.on("exit", endAll);
+  open.add(atExit);
   return {
-    close: () => {
-      core.observe(undefined);
-      recorder.end();
-      return file.close();
+    close: async () => {
+      stop();
+      if (open.size === 0) process.off("exit", endAll);
+      return await file.close();
     },
   };
+}
+
+/** What is to be ended where the process ends first. */
+const open = new Set<() => void>();
+
+function endAll(): void {
+  for (const end of open) end();
 }

@@ -131,8 +131,6 @@ class Replay {
 
   #end(line: Line): void {
     this.hasEnded = true;
-    const left = this.core.pollEvent() ?? this.core.pollCall();
-    if (left !== undefined) this.#differ(line, spell(left));
     this.#compare(line, spell({ end: "ok", records: this.records, h: this.hash }));
   }
 
