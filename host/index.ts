@@ -23,7 +23,7 @@ import type {
   WaitTarget,
 } from "./stream-types.ts";
 import type { DetachTarget } from "./target.ts";
-import type { Trace } from "./trace/index.ts";
+import type { Trace, TraceOptions } from "./trace/index.ts";
 import type { Attachment, AttachOptions, Detached, DetachOptions, LoopDevice } from "./types.ts";
 
 let session: Promise<Session> | undefined;
@@ -153,8 +153,8 @@ export async function collectGarbage(options: GarbageOptions = {}): Promise<Garb
  * `diskseq replay` runs again on any machine. To be called before anything else. Writing never
  * holds up what it records.
  */
-export async function trace(path: string): Promise<Trace> {
-  return (await defaultSession()).trace(path);
+export async function trace(path: string, options: TraceOptions = {}): Promise<Trace> {
+  return (await defaultSession()).trace(path, options);
 }
 
 /** The kernel behind the functions above. */
@@ -169,5 +169,5 @@ export type { Holder, Kernel, KernelCall } from "./kernel.ts";
 export { Session, type SessionOptions } from "./session.ts";
 export type * from "./stream-types.ts";
 export type { DetachTarget } from "./target.ts";
-export type { Trace } from "./trace/index.ts";
+export type { Trace, TraceOptions } from "./trace/index.ts";
 export type * from "./types.ts";

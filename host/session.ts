@@ -41,7 +41,7 @@ import type {
   WaitTarget,
 } from "./stream-types.ts";
 import { type DetachTarget, instanceOf, resolveTarget, type Target } from "./target.ts";
-import { record, type Trace } from "./trace/index.ts";
+import { record, type Trace, type TraceOptions } from "./trace/index.ts";
 import type {
   Attachment,
   AttachOptions,
@@ -99,21 +99,21 @@ export class Session {
   }
 
   /** See `trace` of the package. */
-  async trace(path: string): Promise<Trace> {
+  async trace(path: string, options: TraceOptions = {}): Promise<Trace> {
     if (!this.#isFresh) {
       const message = "a trace begins before anything else is done";
       throw new LoopError("ERR_LOOP_ARGUMENT", message);
     }
     this.#isFresh = false;
     await this.#trace?.close();
-    this.#trace = this.#record(path);
+    this.#trace = this.#record(path, options);
     return this.#trace;
   }
 
-  #record(path: string): Trace {
+  #record(path: string, options: TraceOptions = {}): Trace {
     const facts = { kernel: this.kernel.name, node: process.version, machine: process.arch };
     const sha256 = this.#isOwnCore ? "unknown" : defaultCoreSha256();
-    return record(path, this.#core, sha256, facts);
+    return record(path, this.#core, { core: sha256, facts }, options);
   }
 
   /** See `attach` of the package. */

@@ -22,6 +22,11 @@ export const traceOption = {
     value: "FILE",
     summary: "write down all that happens, for 'diskseq replay'",
   },
+  limit: {
+    kind: "size",
+    value: "SIZE",
+    summary: "keep the trace within this: what is older goes; FILE.1 is the part before FILE",
+  },
 } as const satisfies Options;
 
 /** Of every command that touches devices. */
@@ -32,6 +37,8 @@ export interface SessionValues {
   /** the version of a simulated kernel */
   readonly kernel?: string | undefined;
   readonly trace?: string | undefined;
+  /** bytes of it */
+  readonly limit?: bigint | undefined;
 }
 
 /** The API on that kernel, recorded where that is asked for. */
@@ -39,7 +46,8 @@ export async function openApi(context: Context, values: SessionValues): Promise<
   const api = await openKernel(context, values.kernel);
   if (values.trace === undefined) return api;
   const { stderr } = context;
-  const trace = await api.trace(values.trace);
+  const limit = values.limit === undefined ? undefined : Number(values.limit);
+  const trace = await api.trace(values.trace, { limit });
   context.atEnd(async () => {
     const error = await trace.close();
     const label = stderr.paint("yellow", "diskseq:");
@@ -69,6 +77,6 @@ async function simulatedApi(version: string): Promise<Api> {
     rescan: (target, options) => session.rescan(target, options),
     resize: (target, options) => session.resize(target, options),
     collectGarbage: (options) => session.collectGarbage(options),
-    trace: (path) => session.trace(path),
+    trace: (path, options) => session.trace(path, options),
   };
 }

@@ -16,7 +16,7 @@ import type {
   WaitOptions,
   WaitTarget,
 } from "../stream-types.ts";
-import type { Trace } from "../trace/index.ts";
+import type { Trace, TraceOptions } from "../trace/index.ts";
 import type {
   Attachment,
   AttachOptions,
@@ -123,7 +123,7 @@ export interface Api {
   rescan(target: string, options?: ChangeOptions): Promise<Rescanned>;
   resize(target: string, options?: ChangeOptions): Promise<Resized>;
   collectGarbage(options?: GarbageOptions): Promise<Garbage[]>;
-  trace(path: string): Promise<Trace>;
+  trace(path: string, options?: TraceOptions): Promise<Trace>;
 }
 
 export type Format = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";

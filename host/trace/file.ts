@@ -27,6 +27,11 @@ export class TraceFile {
     }
   }
 
+  /** Bytes so far, about. */
+  get size(): number {
+    return this.#position + (this.#writing?.length ?? 0) + this.#pending;
+  }
+
   write(line: string): void {
     if (this.#failure !== undefined) return;
     if (this.#pending > pendingMax) {

@@ -1,9 +1,20 @@
-/** Begins a recording of a core that has done nothing yet, and ends it, with the process at last. */
+/** Begins a recording of a core, ends it (with the process at last), keeps it within its limit. */
+import { renameSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import { Limit } from "../../assembly/abi.ts";
 import type { Core } from "../core.ts";
+import { LoopError } from "../errors.ts";
 import { TraceFile } from "./file.ts";
-import { formatVersion, type Header, readerVersion, spell } from "./lines.ts";
+import { formatVersion, type Header, readerVersion, type Snapshot, spell } from "./lines.ts";
 import { Recorder } from "./recorder.ts";
+
+/** What a core remembers takes a part of that, compressed. */
+const limitMin = 1024 * 1024;
+
+export interface TraceOptions {
+  /** Bytes that the trace may take, 1 MiB at least: what is older goes. Default: no limit. */
+  readonly limit?: number | undefined;
+}
 
 /** A recording under way. */
 export interface Trace {
@@ -11,56 +22,132 @@ export interface Trace {
   close(): Promise<Error | undefined>;
 }
 
-export function record(
-  path: string,
-  core: Core,
-  /** of its core.wasm */
-  sha256: string,
-  facts: Readonly<Record<string, string>>,
-): Trace {
-  const { seed, operations, partitions, watches } = core.options;
-  const file = new TraceFile(path);
-  const header: Header = {
-    diskseq: "trace",
-    format: formatVersion,
-    reads: readerVersion,
-    abi: Limit.AbiVersion,
-    core: sha256,
-    seed: String(seed),
-    operations,
-    partitions,
-    watches,
-    facts,
-  };
-  file.write(spell(header));
-  const recorder = new Recorder(core, (line) => file.write(line));
-  core.observe(recorder);
-  let isOver = false;
-  const stop = (): void => {
-    if (isOver) return;
-    isOver = true;
-    core.observe(undefined);
-    recorder.end();
-    open.delete(atExit);
-  };
-  const atExit = (): void => {
-    stop();
-    file.closeNow();
-  };
+/** What a trace says of itself. */
+export interface About {
+  /** sha256 of its core.wasm */
+  readonly core: string;
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+/** Of a core that has done nothing yet. */
+export function record(path: string, core: Core, about: About, options: TraceOptions = {}): Trace {
+  const recording = new Recording(path, core, about, options);
   if (open.size === 0) process.on("exit", endAll);
-  open.add(atExit);
+  open.add(recording);
   return {
-    close: async () => {
-      stop();
+    close: () => {
+      open.delete(recording);
       if (open.size === 0) process.off("exit", endAll);
-      return await file.close();
+      return recording.close();
     },
   };
 }
 
 /** What is to be ended where the process ends first. */
-const open = new Set<() => void>();
+const open = new Set<Recording>();
 
 function endAll(): void {
-  for (const end of open) end();
+  for (const recording of open) recording.closeNow();
+}
+
+/**
+ * With a limit there are two files of half its size at most: when the newer one is full it becomes
+ * the older one (`FILE.1`), and another begins with all that the core remembers.
+ */
+class Recording {
+  readonly #path: string;
+  readonly #core: Core;
+  readonly #about: About;
+  readonly #half: number;
+  readonly #recorder: Recorder;
+  #file: TraceFile;
+  #headerBytes = 0;
+  /** Files that are being written to their end, and why one of them is not whole. */
+  #ending: Promise<Error | undefined> = Promise.resolve(undefined);
+  #isOver = false;
+
+  constructor(path: string, core: Core, about: About, { limit }: TraceOptions) {
+    if (limit !== undefined && !(limit >= limitMin)) {
+      const message = `a trace's limit is 1 MiB at least, not ${limit} bytes`;
+      throw new LoopError("ERR_LOOP_ARGUMENT", message);
+    }
+    this.#path = path;
+    this.#core = core;
+    this.#about = about;
+    this.#half = (limit ?? Number.POSITIVE_INFINITY) / 2;
+    this.#file = new TraceFile(path);
+    this.#recorder = new Recorder(
+      core,
+      (line) => this.#file.write(line),
+      () => {
+        // Most of a part is records, however much the core remembered.
+        if (this.#file.size > Math.max(this.#half, 2 * this.#headerBytes)) this.#rotate();
+      },
+    );
+    this.#begin();
+    core.observe(this.#recorder);
+  }
+
+  async close(): Promise<Error | undefined> {
+    this.#end();
+    this.#retire(this.#file);
+    return await this.#ending;
+  }
+
+  closeNow(): void {
+    this.#end();
+    this.#file.closeNow();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#core.observe(undefined);
+    this.#recorder.end();
+  }
+
+  #begin(from?: Snapshot): void {
+    const { seed, operations, partitions, watches } = this.#core.options;
+    const header: Header = {
+      diskseq: "trace",
+      format: formatVersion,
+      reads: readerVersion,
+      abi: Limit.AbiVersion,
+      core: this.#about.core,
+      seed: String(seed),
+      operations,
+      partitions,
+      watches,
+      ...(from && { from }),
+      facts: this.#about.facts,
+    };
+    const line = spell(header);
+    this.#headerBytes = line.length;
+    this.#file.write(line);
+  }
+
+  #rotate(): void {
+    this.#recorder.end();
+    try {
+      renameSync(this.#path, `${this.#path}.1`);
+    } catch {
+      // The newer part then takes its place.
+    }
+    this.#retire(this.#file);
+    this.#file = new TraceFile(this.#path);
+    // Mostly zeros: the least effort is enough.
+    const level = 1;
+    this.#begin({
+      state: gzipSync(this.#core.state, { level }),
+      buffers: gzipSync(this.#core.buffers, { level }),
+      calls: this.#recorder.calls,
+    });
+    this.#recorder.restart();
+  }
+
+  #retire(file: TraceFile): void {
+    const before = this.#ending;
+    const end = file.close();
+    this.#ending = before.then(async (error) => (await end) ?? error);
+  }
 }

@@ -41,8 +41,18 @@ export interface Header {
   readonly operations: number;
   readonly partitions: number;
   readonly watches: number;
+  /** where it begins in the midst of a core's life: what that remembered then */
+  readonly from?: Snapshot;
   /** what ran where, for people */
   readonly facts: Readonly<Record<string, string>>;
+}
+
+/** A core in the midst of its life. The regions are compressed (gzip). */
+export interface Snapshot {
+  readonly state: Uint8Array;
+  readonly buffers: Uint8Array;
+  /** calls that are out */
+  readonly calls: readonly CoreCall[];
 }
 
 export interface Footer {

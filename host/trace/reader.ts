@@ -4,12 +4,17 @@
  */
 import { createReadStream } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
+import { gunzipSync } from "node:zlib";
 import { Limit } from "../../assembly/abi.ts";
+import type { CoreCall } from "../core-types.ts";
 import { LoopError } from "../errors.ts";
-import { formatVersion, type Header } from "./lines.ts";
+import { formatVersion, type Header, type Snapshot } from "./lines.ts";
 
 /** A record of the largest datagram and its strings is far smaller. */
 const lineMax = 4 * 1024 * 1024;
+
+/** No region of a core is larger. */
+const regionMax = 64 * 1024 * 1024;
 
 /** What a line says, and its text. */
 export interface Line {
@@ -76,7 +81,25 @@ export function parseHeader(line: Line | undefined): Header {
   }
   if (typeof fields.core !== "string") throw refuse("'core' is not a sha256");
   if (!isDecimal(fields.seed)) throw refuse("'seed' is not a decimal string");
-  return fields as unknown as Header;
+  const from = "from" in fields ? parseSnapshot(fields.from, line) : undefined;
+  return { ...fields, from } as unknown as Header;
+}
+
+function parseSnapshot(value: unknown, line: Line): Snapshot {
+  const fields = (value ?? {}) as Record<string, unknown>;
+  const region = (name: string): Uint8Array => {
+    try {
+      return gunzipSync(bytesOf(fields, name, line), { maxOutputLength: regionMax });
+    } catch {
+      throw badLine(line.number, `'${name}' is not a region of a core, gzip in base64`);
+    }
+  };
+  const { calls } = fields;
+  if (!Array.isArray(calls)) throw badLine(line.number, "'calls' is not a list");
+  for (const call of calls as Record<string, unknown>[]) {
+    for (const name of ["call", "ticket", "buffer", "bytes"]) numberOf(call, name, line);
+  }
+  return { state: region("state"), buffers: region("buffers"), calls: calls as CoreCall[] };
 }
 
 function isCount(value: unknown): value is number {

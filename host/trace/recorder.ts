@@ -18,23 +18,39 @@ export class Recorder implements Tap {
   readonly #core: Core;
   readonly #write: (line: string) => void;
   readonly #calls = new Map<number, CoreCall>();
+  readonly #beforeInput: () => void;
   #records = 0;
   #now = 0n;
   #input: object = {};
   #timeoutAt = 0n;
 
-  constructor(core: Core, write: (line: string) => void) {
+  /** `beforeInput`: nothing is half done then, so a trace may end and another begin. */
+  constructor(core: Core, write: (line: string) => void, beforeInput: () => void) {
     this.#core = core;
     this.#write = write;
+    this.#beforeInput = beforeInput;
+  }
+
+  /** What has not come back yet. */
+  get calls(): CoreCall[] {
+    return [...this.#calls.values()];
+  }
+
+  /** The next record is the first one of another trace. */
+  restart(): void {
+    this.#records = 0;
+    this.#timeoutAt = 0n;
   }
 
   /* Inputs, as they lie before the core takes them. */
 
   command(now: bigint, command: CoreCommand): void {
+    this.#beforeInput();
     this.#begin(now, { in: "command", ...command, command: Command[command.command] });
   }
 
   completion(now: bigint, ticket: number, result: number): void {
+    this.#beforeInput();
     const call = this.#calls.get(ticket);
     this.#calls.delete(ticket);
     const bytes = call === undefined ? 0 : answerBytes(call, result);
@@ -45,14 +61,17 @@ export class Recorder implements Tap {
   }
 
   datagram(now: bigint, slot: number): void {
+    this.#beforeInput();
     this.#begin(now, { in: "datagram", ...datagramOf(this.#core, slot) });
   }
 
   overrun(now: bigint, group: number, count: number): void {
+    this.#beforeInput();
     this.#begin(now, { in: "overrun", group: Group[group] ?? group, count });
   }
 
   timeout(now: bigint): void {
+    this.#beforeInput();
     this.#begin(now, { in: "timeout" });
   }
 

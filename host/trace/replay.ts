@@ -11,6 +11,7 @@ import {
   answerBytes,
   type Header,
   outputs,
+  type Snapshot,
   seal,
   sealLength,
   sealOf,
@@ -100,10 +101,21 @@ class Replay {
   constructor(header: Header, core: Core) {
     this.header = header;
     this.core = core;
+    if (header.from !== undefined) this.#restore(header.from);
   }
 
   get hash(): string {
     return spellHash(this.core.stateHash());
+  }
+
+  /** Goes on where a core was that ran before. */
+  #restore({ state, buffers, calls }: Snapshot): void {
+    if (state.length !== this.core.state.length || buffers.length !== this.core.buffers.length) {
+      throw badLine(1, "what the core remembered is of another size than this core's");
+    }
+    this.core.state.set(state);
+    this.core.buffers.set(buffers);
+    for (const call of calls) this.#calls.set(call.ticket, call);
   }
 
   line(line: Line): void {

@@ -3,7 +3,7 @@
  * attach; in Wasm and in the JavaScript build. No byte of an input can change in silence, and what
  * cannot be read is refused with its line.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -191,6 +191,34 @@ test("--trace of a command is a trace", async () => {
   assert.ok(records > 50 && divergence === undefined, stdout);
   const at = await command(["replay", path, "--to", "40"]);
   assert.match(at.stdout, /"command": "attach"/);
+});
+
+test("within a limit the newer part stays, and each part replays by itself", async () => {
+  const path = join(directory, "limited.ndjson");
+  const session = simulate({
+    version: "6.12.90",
+    seed: 3,
+    images: { "/disk.img": mbrImage(twoSlots) },
+  });
+  const limit = 1 << 20;
+  const trace = await session.trace(path, { limit });
+  const monitor = await session.monitor();
+  for (let round = 0; round < 60; round++) await (await session.attach("/disk.img")).detach();
+  await monitor.close();
+  assert.is(await trace.close(), undefined);
+  await session.close();
+  const parts = [`${path}.1`, path];
+  for (const part of parts) {
+    // What a record and a header take comes on top.
+    assert.ok(statSync(part).size < limit / 2 + 65_536, `${part}: ${statSync(part).size} bytes`);
+    for (const load of [loadDefaultCore, loadJsCore]) {
+      const { divergence, isCut, records } = await replay(linesOf(part), load);
+      assert.equal([divergence, isCut], [undefined, false], part);
+      assert.ok(part === path || records > 20, `${records} records`);
+    }
+  }
+  const texts = parts.map((part) => readFileSync(part, "utf8"));
+  assert.ok(texts.every((text) => text.split("\n", 1)[0]?.includes('"from":{"state":')));
 });
 
 test("a trace that cannot be written does not hold up what it records", async () => {

@@ -118,7 +118,13 @@ test("detach takes several targets", () => {
     "--timeout=1",
   );
   assert.equal(operands, ["/dev/loop0", "diskseq:4"]);
-  assert.equal(options, { lazy: true, timeout: 1000, kernel: undefined });
+  assert.equal(options, {
+    lazy: true,
+    timeout: 1000,
+    kernel: undefined,
+    trace: undefined,
+    limit: undefined,
+  });
   refused(["detach"], "TARGET is missing");
   refused(["detach", "x", "--lasy"], "did you mean '--lazy'");
 });
@@ -146,17 +152,21 @@ test("an optional value stands behind =, or there is none", () => {
 test("wait, rescan, resize and gc understand their options", () => {
   const { operands, options } = parsed(..."wait a b --udev --removed --timeout 0".split(" "));
   assert.equal(operands, ["a", "b"]);
-  const kernel = undefined;
+  const session = { kernel: undefined, trace: undefined, limit: undefined };
   const given = { udev: true, removed: true, timeout: 0 };
-  assert.equal(options, { partitions: undefined, ...given, kernel });
+  assert.equal(options, { partitions: undefined, ...given, ...session });
   for (const name of ["rescan", "resize"]) {
-    assert.equal(parsed(name, "a", "--timeout=1").options, { timeout: 1000, kernel });
+    assert.equal(parsed(name, "a", "--timeout=1").options, { timeout: 1000, ...session });
     refused([name], "TARGET is missing");
     refused([name, "x", "--lazy"], "unknown option '--lazy'");
   }
   refused(["wait"], "TARGET is missing");
-  assert.equal(parsed("gc", "-y").options, { yes: true, kernel });
-  assert.equal(parsed("gc", "--kernel=sim:6.1.192").options, { yes: false, kernel: "6.1.192" });
+  assert.equal(parsed("gc", "-y").options, { yes: true, ...session });
+  assert.equal(parsed("gc", "--kernel=sim:6.1.192").options, {
+    ...session,
+    yes: false,
+    kernel: "6.1.192",
+  });
 });
 
 test("list, doctor, demo, monitor and gc take no operands", () => {

@@ -101,8 +101,8 @@ export const monitorCommand = defineCommand({
 });
 
 /** `--kernel` means the group, or a simulated one. */
-function sessionOf({ kernel, trace }: Values<typeof options>): SessionValues {
-  return { kernel: typeof kernel === "string" ? kernel : undefined, trace };
+function sessionOf({ kernel, ...rest }: Values<typeof options>): SessionValues {
+  return { kernel: typeof kernel === "string" ? kernel : undefined, ...rest };
 }
 
 function toMonitorOptions(given: Values<typeof options>): MonitorOptions {
