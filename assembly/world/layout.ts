@@ -150,4 +150,6 @@ export enum Deed {
   Compare = 25,
   /** Process 0 ends what it was in, after its death. */
   Exit = 26,
+  /** Thief, before LOOP_CONFIGURE. */
+  SetFd = 27,
 }

@@ -1,4 +1,5 @@
 /** Actors that open, attach and detach the device that process 0 uses. */
+import { Switch } from "../kernel/eras.ts";
 import { Routine } from "../kernel/routines.ts";
 import { OpenFlag } from "../wire/linux.ts";
 import { Caller, NONE, READ_ONLY, RUNNING } from "./caller.ts";
@@ -56,7 +57,7 @@ export class Rivals {
     if (phase === 0) return Deed.OpenDisk;
     const kind = state.get8(at + Actor.Kind);
     if (kind === ActorKind.Thief) {
-      if (phase === Theft.Open) return Deed.Configure;
+      if (phase === Theft.Open) return this.hasConfigure() ? Deed.Configure : Deed.SetFd;
       if (phase === Theft.Bound) return choice === LEAVE ? Deed.Leave : Deed.ClearFd;
     }
     if (kind === ActorKind.Detacher && phase === Detaching.Open) return Deed.ClearFd;
@@ -105,7 +106,12 @@ export class Rivals {
     assert(backing >= 0);
     state.set8(at + Actor.Second, backing + 1);
     const slot = Actor.Task;
-    return this.caller.begin(at, slot, Routine.Configure, file, backing, 0, 0, NONE, NONE);
+    const routine: i32 = this.hasConfigure() ? Routine.Configure : Routine.SetFd;
+    return this.caller.begin(at, slot, routine, file, backing, 0, 0, NONE, NONE);
+  }
+
+  private hasConfigure(): bool {
+    return this.caller.kernel.setup.era.has(Switch.HasConfigure);
   }
 
   /** A device that cannot be opened ends the round. */

@@ -24,7 +24,7 @@ import {
   stepScript,
 } from "../helpers/worlds.ts";
 
-const versions = ["5.10.223", "5.15.50", "6.0.19", "6.1.192", "6.12.90", "7.2.13"];
+const versions = ["5.4.286", "5.10.223", "5.15.50", "6.0.19", "6.1.192", "6.12.90", "7.2.13"];
 const firstSeed = Number(process.env.DISKSEQ_SEED ?? 1);
 const isSingle = process.env.DISKSEQ_SEED !== undefined;
 const seeds = Number(process.env.DISKSEQ_RUNS ?? (isSingle ? 1 : 30));

@@ -4,7 +4,8 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Violation } from "../../assembly/explore/words.ts";
+import { DeedNumber, Violation } from "../../assembly/explore/words.ts";
+import { openTrial } from "../../host/sim/explore/open.ts";
 import { formatPath, parsePath } from "../../host/sim/explore/path.ts";
 import { planRuns, runName } from "../../host/sim/explore/plan.ts";
 import { type SearchResult, searchAll } from "../../host/sim/explore/search.ts";
@@ -45,6 +46,19 @@ for (const name of ["opener", "detacher", "forger"] as const) {
     assert.ok(result.states > 100_000, `${result.states} states are too few`);
   });
 }
+
+test("a thief attaches on every version", async () => {
+  for (const version of eras) {
+    const { trial } = await openTrial(withRival("thief", version));
+    const isBound = () => [0, 1].some((loop) => trial.world.model.disk(loop)?.isBound);
+    for (let deeds = 0; deeds < 40 && !isBound(); deeds++) {
+      const [deed] = trial.choices.deeds.filter((one) => one >= DeedNumber.Actor);
+      assert.ok(deed, version);
+      trial.act(deed);
+    }
+    assert.ok(isBound(), version);
+  }
+});
 
 /** Searches until something is violated, and goes the way that was found. */
 async function expectFound(setup: TrialSetup, violation: Violation): Promise<SearchResult> {

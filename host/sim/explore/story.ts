@@ -168,6 +168,7 @@ const deedWords: Partial<Record<Deed, string>> = {
   [Deed.OpenPartition]: "opens the partition",
   [Deed.Close]: "closes it",
   [Deed.Configure]: "LOOP_CONFIGURE with an image of its own",
+  [Deed.SetFd]: "LOOP_SET_FD with an image of its own",
   [Deed.ClearFd]: "LOOP_CLR_FD",
   [Deed.Leave]: "leaves the device bound, closes it",
   [Deed.ForgeLater]: "sends a forged change with the next diskseq",
