@@ -53,12 +53,17 @@ export const defaultCoreOptions: CoreOptions = {
   watches: 1024,
 };
 
+const slotsBytes = abi.Limit.DatagramSlots * abi.Limit.DatagramBytes;
+const recordsBytes = abi.Limit.DatagramSlots * abi.DatagramWord.Words * 4;
+
 /** One running core. Not re-entrant; after a panic every call throws. */
 export class Core {
   /** What it was started with. */
   readonly options: CoreOptions;
   readonly #engine: Engine;
   readonly #regions: Regions;
+  readonly #slots: Uint8Array;
+  readonly #records: DataView;
   readonly #panicNote: () => string;
   #tap: Tap | undefined;
   #busy = false;
@@ -72,6 +77,9 @@ export class Core {
     this.options = options;
     this.#engine = engine;
     this.#regions = regions;
+    const { buffers, slotsAt, recordsAt } = regions;
+    this.#slots = buffers.subarray(slotsAt, slotsAt + slotsBytes);
+    this.#records = new DataView(buffers.buffer, buffers.byteOffset + recordsAt, recordsBytes);
     this.#panicNote = panicNote;
   }
 
@@ -87,15 +95,12 @@ export class Core {
 
   /** Slots for datagrams, one behind the other: kernels receive straight into them. */
   get slots(): Uint8Array {
-    const bytes = abi.Limit.DatagramSlots * abi.Limit.DatagramBytes;
-    return this.buffers.subarray(this.#regions.slotsAt, this.#regions.slotsAt + bytes);
+    return this.#slots;
   }
 
   /** A record of `DatagramWord`s for each slot. */
   get records(): DataView {
-    const bytes = abi.Limit.DatagramSlots * abi.DatagramWord.Words * 4;
-    const { buffer, byteOffset } = this.buffers;
-    return new DataView(buffer, byteOffset + this.#regions.recordsAt, bytes);
+    return this.#records;
   }
 
   /** All that the core remembers. */

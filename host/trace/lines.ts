@@ -4,15 +4,16 @@
  * they are spelled; reads and writes no file.
  *
  * Numbers of 64 bits are decimal strings, bytes are base64, a hash is 16 hex digits. Every record
- * has its number `n`, the monotonic time `t` (ns; of an output that of the input before it) and the
- * hash `h` of the core's state after it. An input has the CRC-32 of its text before that as well,
- * since not every byte of it need matter to the core.
+ * has its number `n` and the monotonic time `t` (ns; of an output that of the input before it). An
+ * input has the hash `h` of the core's state when it was taken, and the CRC-32 of its text before
+ * that, since not every byte of it need matter to the core.
  */
 import { crc32 } from "node:zlib";
 import {
   Call,
   DatagramWord,
   DiskWord,
+  Event,
   Group,
   Limit,
   PartitionEntryWord,
@@ -21,7 +22,7 @@ import {
 } from "../../assembly/abi.ts";
 import { Ioctl } from "../../assembly/wire/linux.ts";
 import type { Core } from "../core.ts";
-import type { CoreCall } from "../core-types.ts";
+import type { CoreCall, CoreEvent, CoreUevent } from "../core-types.ts";
 
 /** The version of what is written here. */
 export const formatVersion = 1;
@@ -160,7 +161,6 @@ export const outputs = {
     const data = core.buffers.subarray(call.buffer, call.buffer + argumentBytes(call));
     return { out: "call", ...call, call: Call[call.call], ...(data.length > 0 && { data }) };
   },
-  event: (event: object) => ({ out: "event", ...event }),
   partition: (operation: number, index: number, partition: object | undefined) => ({
     out: "partition",
     operation,
@@ -173,6 +173,20 @@ export const outputs = {
     reason: TimeoutReason[reason],
   }),
 };
+
+/** An event's line. Of uevents there may be millions: they are spelled at once. */
+export function spellEvent(n: number, t: bigint, event: CoreEvent | CoreUevent): string {
+  if (event.event !== Event.Uevent) return spell({ n, t, out: "event", ...event });
+  const { operation, verdict, marks, group, action, deviceType, partition } = event;
+  const { seqnum, diskseq, major, minor, offset, bytes, properties } = event;
+  return (
+    `{"n":${n},"t":"${t}","out":"event","event":${Event.Uevent},"operation":${operation},` +
+    `"verdict":${verdict},"marks":${marks},"group":${group},"action":${action},` +
+    `"deviceType":${deviceType},"partition":${partition},"seqnum":"${seqnum}",` +
+    `"diskseq":"${diskseq}","major":${major},"minor":${minor},"offset":${offset},` +
+    `"bytes":${bytes},"properties":${properties}}`
+  );
+}
 
 /** A datagram in its slot. */
 export function datagramOf(core: Core, slot: number) {

@@ -12,7 +12,16 @@ import type {
   CoreUevent,
   Tap,
 } from "../core-types.ts";
-import { answerBytes, datagramOf, outputs, seal, spell, spellBytes, spellHash } from "./lines.ts";
+import {
+  answerBytes,
+  datagramOf,
+  outputs,
+  seal,
+  spell,
+  spellBytes,
+  spellEvent,
+  spellHash,
+} from "./lines.ts";
 
 export class Recorder implements Tap {
   readonly #core: Core;
@@ -81,7 +90,8 @@ export class Recorder implements Tap {
   }
 
   answered(answer: number): void {
-    this.#put({ ...this.#input, ...(answer !== 0 && { answer }) }, seal);
+    const h = spellHash(this.#core.stateHash());
+    this.#put({ ...this.#input, ...(answer !== 0 && { answer }), h }, seal);
   }
 
   /* Outputs. */
@@ -92,7 +102,8 @@ export class Recorder implements Tap {
   }
 
   event(event: CoreEvent | CoreUevent): void {
-    this.#put(outputs.event(event));
+    this.#write(spellEvent(this.#records, this.#now, event));
+    this.#records += 1;
   }
 
   partition(operation: number, index: number, partition: CorePartition | undefined): void {
@@ -113,8 +124,7 @@ export class Recorder implements Tap {
   }
 
   #put(record: object, toLine = spell): void {
-    const h = spellHash(this.#core.stateHash());
-    this.#write(toLine({ n: this.#records, t: this.#now, ...record, h }));
+    this.#write(toLine({ n: this.#records, t: this.#now, ...record }));
     this.#records += 1;
   }
 }

@@ -16,6 +16,7 @@ import {
   sealLength,
   sealOf,
   spell,
+  spellEvent,
   spellHash,
 } from "./lines.ts";
 import {
@@ -232,13 +233,19 @@ class Replay {
   /* Outputs: what this core puts out where the trace has one. */
 
   #output(kind: string, line: Line, fields?: Fields): void {
-    const own = this.#poll(kind, line, fields);
-    const record = { n: this.records, t: this.#now, ...own, h: this.hash };
-    const actual = spell(record);
+    const actual = this.#spellOwn(kind, line, fields);
     // A line that is broken differs too, but is no word of the core's.
     if (actual !== line.text) parseLine(line);
     this.#compare(line, actual);
     this.records += 1;
+  }
+
+  #spellOwn(kind: string, line: Line, fields?: Fields): string {
+    const n = this.records;
+    const t = this.#now;
+    if (kind !== "event") return spell({ n, t, ...this.#poll(kind, line, fields) });
+    const event = this.core.pollEvent();
+    return event === undefined ? spell({ n, t, out: "no event" }) : spellEvent(n, t, event);
   }
 
   #poll(kind: string, line: Line, fields: Fields = {}): object {
@@ -249,10 +256,6 @@ class Replay {
         if (call === undefined) return { out: "no call" };
         this.#calls.set(call.ticket, call);
         return outputs.call(core, call);
-      }
-      case "event": {
-        const event = core.pollEvent();
-        return event === undefined ? { out: "no event" } : outputs.event(event);
       }
       case "partition": {
         const operation = numberOf(fields, "operation", line);
