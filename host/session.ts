@@ -41,6 +41,7 @@ import type {
   WaitTarget,
 } from "./stream-types.ts";
 import { type DetachTarget, instanceOf, resolveTarget, type Target } from "./target.ts";
+import { machineFacts } from "./trace/facts.ts";
 import { record, type Trace, type TraceOptions } from "./trace/index.ts";
 import type {
   Attachment,
@@ -111,7 +112,7 @@ export class Session {
   }
 
   #record(path: string, options: TraceOptions = {}): Trace {
-    const facts = { kernel: this.kernel.name, node: process.version, machine: process.arch };
+    const facts = machineFacts(this.kernel.name);
     const sha256 = this.#isOwnCore ? "unknown" : defaultCoreSha256();
     return record(path, this.#core, { core: sha256, facts }, options);
   }

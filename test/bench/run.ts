@@ -14,6 +14,7 @@ import { flood } from "./flood.ts";
 import { Receiving } from "./receivers.ts";
 import { full, quick, type Scale } from "./scale.ts";
 import { plainTable, printTable, type Section, skipped } from "./table.ts";
+import { trace } from "./trace.ts";
 import { rate, wake } from "./uevents.ts";
 
 type Part = (device: BenchDevice, directory: string, scale: Scale) => Promise<Section>;
@@ -21,7 +22,7 @@ type InnerPart = (scale: Scale, directory: string) => Promise<Section>;
 
 const outside: Readonly<Record<string, Part>> = { rate, flood, wake };
 /** Those that need no device. */
-const inside: Readonly<Record<string, InnerPart>> = { core, parse, explore };
+const inside: Readonly<Record<string, InnerPart>> = { core, parse, trace, explore };
 
 /** What has to be given back, the last first. */
 const undo: (() => void)[] = [];

@@ -14,6 +14,8 @@ export interface Scale {
   /** The core alone: rounds, and fillings of all its slots in each. */
   readonly coreRounds: number;
   readonly coreBatches: number;
+  /** Traces: fillings of all slots that are recorded. */
+  readonly traceBatches: number;
   /** Searches: rounds, states gone on from, and those of the JavaScript build. */
   readonly searches: number;
   readonly searchStates: number;
@@ -34,6 +36,7 @@ export const full: Scale = {
   floodEvents: 1_000_000,
   coreRounds: 40,
   coreBatches: 60,
+  traceBatches: 1500,
   searches: 5,
   searchStates: 250_000,
   scriptStates: 20_000,
@@ -52,6 +55,7 @@ export const quick: Scale = {
   floodEvents: 2000,
   coreRounds: 1,
   coreBatches: 1,
+  traceBatches: 4,
   searches: 1,
   searchStates: 2000,
   scriptStates: 200,

@@ -55,6 +55,12 @@ for (const version of eras) {
     assert.is(wasm.isCut, false);
     assert.ok(wasm.records > 100, `${wasm.records} records`);
     assert.equal(js, wasm);
+    const { facts, seed } = wasm.header;
+    assert.equal(
+      [facts.kernel, facts.node, seed],
+      [`simulated linux ${version}`, process.version, "7"],
+    );
+    assert.match(facts.capabilities ?? "", /^[0-9a-f]{16}$/);
     const kinds = new Set(
       readFileSync(path, "utf8")
         .match(/"(?:in|out)":"\w+"/g)
