@@ -2,6 +2,7 @@
  * Which kernel a command works on: the one that runs, or a simulated one that lives as long as the
  * command. Says so on stderr, since nothing else could tell the results apart.
  */
+import { LoopError } from "../errors.ts";
 import { escapeText } from "./format.ts";
 import type { Api, Context, Options } from "./table.ts";
 
@@ -43,6 +44,9 @@ export interface SessionValues {
 
 /** The API on that kernel, recorded where that is asked for. */
 export async function openApi(context: Context, values: SessionValues): Promise<Api> {
+  if (values.limit !== undefined && values.trace === undefined) {
+    throw new LoopError("ERR_LOOP_ARGUMENT", "--limit is that of a trace: give --trace FILE too");
+  }
   const api = await openKernel(context, values.kernel);
   if (values.trace === undefined) return api;
   const { stderr } = context;

@@ -228,6 +228,16 @@ test("within a limit the newer part stays, and each part replays by itself", asy
   assert.ok(texts.every((text) => text.split("\n", 1)[0]?.includes('"from":{"state":')));
 });
 
+test("a limit is none of nothing, and not too small", async () => {
+  const sim = ["list", "--kernel", "sim:6.1.192", "--limit", "5K"];
+  const alone = await command(sim);
+  assert.is(alone.status, 2);
+  assert.match(alone.stderr, "give --trace FILE too");
+  const small = await command([...sim, "--trace", join(directory, "small.ndjson")]);
+  assert.is(small.status, 2);
+  assert.match(small.stderr, "1 MiB at least");
+});
+
 test("a trace that cannot be written does not hold up what it records", async () => {
   const session = simulate({ version: "6.1.192", images: { "/disk.img": mbrImage(twoSlots) } });
   const trace = await session.trace(join(directory, "no such directory", "t.ndjson"));
