@@ -83,6 +83,11 @@ export class Core {
     this.#panicNote = panicNote;
   }
 
+  /** It must not be used again. */
+  get hasPanicked(): boolean {
+    return this.#busy;
+  }
+
   /** From here on somebody looks on; one at a time. */
   observe(tap: Tap | undefined): void {
     this.#tap = tap;
@@ -286,7 +291,8 @@ export class Core {
       this.#busy = false;
       return result;
     } catch (cause) {
-      // Left busy: a machine that trapped half-way must not be used again.
+      // Left busy: a machine that trapped half-way must not be used again. Nor looked at.
+      this.#tap = undefined;
       const note = this.#panicNote();
       throw new LoopError("ERR_CORE_PANIC", `the core panicked at ${note || "an unknown place"}`, {
         cause,

@@ -30,7 +30,8 @@ export class Recorder implements Tap {
   readonly #beforeInput: () => void;
   #records = 0;
   #now = 0n;
-  #input: object = {};
+  /** Handed in, and not answered yet. */
+  #input: object | undefined;
   #timeoutAt = 0n;
 
   /** `beforeInput`: nothing is half done then, so a trace may end and another begin. */
@@ -92,6 +93,7 @@ export class Recorder implements Tap {
   answered(answer: number): void {
     const h = spellHash(this.#core.stateHash());
     this.#put({ ...this.#input, ...(answer !== 0 && { answer }), h }, seal);
+    this.#input = undefined;
   }
 
   /* Outputs. */
@@ -117,8 +119,13 @@ export class Recorder implements Tap {
     this.#put(outputs.timeout(at, this.#core.timeoutReason()));
   }
 
-  /** The last line. */
+  /** The last line. Of a core that panicked it is the input from which it did not come back. */
   end(): void {
+    if (this.#input !== undefined) {
+      this.#put(this.#input, seal);
+      return;
+    }
+    if (this.#core.hasPanicked) return;
     const h = spellHash(this.#core.stateHash());
     this.#write(spell({ end: "ok", records: this.#records, h }));
   }

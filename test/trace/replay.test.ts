@@ -10,6 +10,7 @@ import * as assert from "uvu/assert";
 import { loadJsCore } from "../../host/core.ts";
 import { loadDefaultCore } from "../../host/core-file.ts";
 import { simulate } from "../../host/sim/index.ts";
+import { record } from "../../host/trace/index.ts";
 import { linesOf } from "../../host/trace/reader.ts";
 import { type Replayed, type ReplayOptions, replay } from "../../host/trace/replay.ts";
 import { command } from "../helpers/process.ts";
@@ -226,6 +227,23 @@ test("within a limit the newer part stays, and each part replays by itself", asy
   }
   const texts = parts.map((part) => readFileSync(part, "utf8"));
   assert.ok(texts.every((text) => text.split("\n", 1)[0]?.includes('"from":{"state":')));
+});
+
+test("what a core panicked at is the last that is written, and panics again", async () => {
+  const path = join(directory, "panic.ndjson");
+  const core = loadDefaultCore({ operations: 1 });
+  const trace = record(path, core, { core: "", facts: {} });
+  core.handleTimeout(2_000n);
+  // Time that runs backwards.
+  assert.throws(() => core.handleTimeout(1_000n), /panicked/);
+  assert.throws(() => core.handleTimeout(3_000n), /entered twice/);
+  assert.is(await trace.close(), undefined);
+  const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+  assert.is(lines.length, 3);
+  assert.match(lines[2] ?? "", '"t":"1000","in":"timeout","crc"');
+  const { status, stderr } = await command(["replay", path]);
+  assert.is(status, 70);
+  assert.match(stderr, "timers.ts");
 });
 
 test("a limit is none of nothing, and not too small", async () => {
