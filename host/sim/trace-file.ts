@@ -4,6 +4,7 @@
  * names the line.
  */
 import { LoopError } from "../errors.ts";
+import { Fields } from "../fields.ts";
 
 export interface TraceImage {
   readonly bytes: number;
@@ -86,15 +87,15 @@ export function parseTrace(text: string): TraceFile {
   const lines = text.split("\n");
   if (lines.at(-1) === "") lines.pop();
   const [first, ...rest] = lines;
-  const header = parseHeader(new Fields(first ?? "", 1));
-  const records = rest.map((line, index) => parseRecord(new Fields(line, index + 2)));
+  const header = parseHeader(new LineFields(first ?? "", 1));
+  const records = rest.map((line, index) => parseRecord(new LineFields(line, index + 2)));
   const end = records.findIndex(({ kind }) => kind === "end");
   if (end < 0) throw fault(lines.length, "the recording was cut: its end is missing");
   if (end !== records.length - 1) throw fault(end + 3, "records follow the end");
   return { header, records };
 }
 
-function parseHeader(fields: Fields): TraceHeader {
+function parseHeader(fields: LineFields): TraceHeader {
   if (fields.get("kind") !== "header" || fields.get("format") !== "kernel-trace") {
     throw fault(fields.line, "no trace of a kernel");
   }
@@ -104,7 +105,7 @@ function parseHeader(fields: Fields): TraceHeader {
   }
   const images: Record<string, TraceImage> = {};
   for (const [name, image] of Object.entries(fields.object("images"))) {
-    images[name] = parseImage(new Fields(image, fields.line));
+    images[name] = parseImage(new LineFields(image, fields.line));
   }
   const loops = fields.array("loops").map((loop) => fields.whole(loop, "loops"));
   const params: Record<string, string> = {};
@@ -120,9 +121,9 @@ function parseHeader(fields: Fields): TraceHeader {
   };
 }
 
-function parseImage(fields: Fields): TraceImage {
+function parseImage(fields: LineFields): TraceImage {
   const partitions = fields.array("partitions").map((one) => {
-    const entry = new Fields(one, fields.line);
+    const entry = new LineFields(one, fields.line);
     const textOr = (name: string) => {
       const value = entry.get(name);
       return typeof value === "string" ? value : null;
@@ -139,7 +140,7 @@ function parseImage(fields: Fields): TraceImage {
   return { bytes: fields.number("bytes"), table: fields.text("table"), partitions };
 }
 
-function parseRecord(fields: Fields): TraceRecord {
+function parseRecord(fields: LineFields): TraceRecord {
   const { line } = fields;
   const kind = fields.text("kind");
   switch (kind) {
@@ -170,7 +171,7 @@ function parseRecord(fields: Fields): TraceRecord {
   }
 }
 
-function parseCall(fields: Fields): TraceCall {
+function parseCall(fields: LineFields): TraceCall {
   const errno = fields.get("errno");
   if (errno !== null && typeof errno !== "number") throw fault(fields.line, "errno is no number");
   const ret = fields.get("ret");
@@ -192,55 +193,16 @@ function parseCall(fields: Fields): TraceCall {
   };
 }
 
-/** One object of a line, with typed access to what it holds. */
-class Fields {
+/** One object of a line. */
+class LineFields extends Fields {
   readonly line: number;
-  readonly all: Readonly<Record<string, unknown>>;
 
   constructor(source: unknown, line: number) {
+    super(typeof source === "string" ? parseJson(source, line) : source, (what) =>
+      fault(line, what),
+    );
     this.line = line;
-    const value = typeof source === "string" ? parseJson(source, line) : source;
-    if (!isObject(value)) throw fault(line, "no object");
-    this.all = value;
   }
-
-  get(name: string): unknown {
-    return this.all[name];
-  }
-
-  text(name: string): string {
-    return this.string(this.all[name], name);
-  }
-
-  string(value: unknown, name: string): string {
-    if (typeof value !== "string") throw fault(this.line, `${name} is no text`);
-    return value;
-  }
-
-  number(name: string): number {
-    return this.whole(this.all[name], name);
-  }
-
-  whole(value: unknown, name: string): number {
-    if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-    throw fault(this.line, `${name} is no whole number`);
-  }
-
-  array(name: string): readonly unknown[] {
-    const value = this.all[name];
-    if (!Array.isArray(value)) throw fault(this.line, `${name} is no list`);
-    return value;
-  }
-
-  object(name: string): Readonly<Record<string, unknown>> {
-    const value = this.all[name];
-    if (!isObject(value)) throw fault(this.line, `${name} is no object`);
-    return value;
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parseJson(text: string, line: number): unknown {

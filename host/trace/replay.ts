@@ -7,6 +7,7 @@ import { Command, DatagramWord, Group, Limit } from "../../assembly/abi.ts";
 import type { Core } from "../core.ts";
 import type { CoreCall, CoreCommand, CoreOptions } from "../core-types.ts";
 import { LoopError } from "../errors.ts";
+import type { Fields } from "../fields.ts";
 import {
   answerBytes,
   type Header,
@@ -19,16 +20,7 @@ import {
   spellEvent,
   spellHash,
 } from "./lines.ts";
-import {
-  badLine,
-  bigintOf,
-  bytesOf,
-  type Line,
-  nameOf,
-  numberOf,
-  parseHeader,
-  parseLine,
-} from "./reader.ts";
+import { badLine, type Line, parseHeader, parseLine } from "./reader.ts";
 
 /** The first record in which core and trace differ. */
 export interface Divergence {
@@ -54,40 +46,30 @@ export interface ReplayOptions {
   readonly onEnd?: ((header: Header, core: Core) => void) | undefined;
 }
 
-type Fields = Record<string, unknown>;
-
 export async function replay(
   batches: AsyncIterable<readonly Line[]> | Iterable<readonly Line[]>,
   load: (options: CoreOptions) => Core | Promise<Core>,
   { to = Number.POSITIVE_INFINITY, onEnd }: ReplayOptions = {},
 ): Promise<Replayed> {
   let run: Replay | undefined;
-  for await (const batch of batches) {
+  reading: for await (const batch of batches) {
     for (const line of batch) {
       if (run === undefined) {
         const header = parseHeader(line);
-        run = new Replay(header, await load(optionsOf(header, line)));
+        const { seed, operations, partitions, watches } = header;
+        const core = await load({ seed: BigInt(seed), operations, partitions, watches });
+        run = new Replay(header, core);
       } else {
         run.line(line);
       }
-      if (run.divergence !== undefined || run.records > to) break;
+      if (run.divergence !== undefined || run.records > to) break reading;
     }
-    if (run !== undefined && (run.divergence !== undefined || run.records > to)) break;
   }
   if (run === undefined) throw new LoopError("ERR_TRACE_FORMAT", "the trace is empty");
   const { header, records, divergence, hash } = run;
   onEnd?.(header, run.core);
   const isCut = !run.hasEnded && divergence === undefined && records <= to;
   return { header, records, hash, divergence, isCut };
-}
-
-function optionsOf(header: Header, line: Line): CoreOptions {
-  const { operations, partitions, watches } = header;
-  if (operations > Limit.OperationsMax || partitions > Limit.PartitionsMax) {
-    throw badLine(line.number, "more operations or partitions than a core has");
-  }
-  if (watches > Limit.WatchesMax) throw badLine(line.number, "more watches than a core has");
-  return { seed: BigInt(header.seed), operations, partitions, watches };
 }
 
 class Replay {
@@ -131,15 +113,15 @@ class Replay {
   }
 
   #parsed(line: Line, fields: Fields): void {
-    if ("end" in fields) {
+    if (fields.get("end") !== undefined) {
       this.#end(line);
       return;
     }
-    if (fields.n !== this.records) {
+    if (fields.get("n") !== this.records) {
       throw badLine(line.number, `record ${this.records} is missing here`);
     }
-    if ("in" in fields) this.#input(line, fields);
-    else this.#output(String(fields.out), line, fields);
+    if (fields.get("in") !== undefined) this.#input(line, fields);
+    else this.#output(String(fields.get("out")), line, fields);
   }
 
   #end(line: Line): void {
@@ -163,11 +145,11 @@ class Replay {
     if (!text.endsWith(sealOf(sealed))) {
       throw badLine(line.number, "the input was changed: its CRC is another");
     }
-    this.#now = bigintOf(fields, "t", line);
+    this.#now = fields.decimal("t");
     const answer = this.#hand(this.#now, fields, line);
     const h = this.hash;
-    if (h !== fields.h || answer !== (fields.answer ?? 0)) {
-      const { h: _h, crc: _crc, answer: _answer, ...input } = fields;
+    if (h !== fields.get("h") || answer !== (fields.get("answer") ?? 0)) {
+      const { h: _h, crc: _crc, answer: _answer, ...input } = fields.all;
       this.#differ(line, seal({ ...input, ...(answer !== 0 && { answer }), h }));
     }
     this.records += 1;
@@ -175,19 +157,15 @@ class Replay {
 
   #hand(now: bigint, fields: Fields, line: Line): number {
     const core = this.core;
-    switch (fields.in) {
+    switch (fields.get("in")) {
       case "command":
-        return core.handleCommand(now, commandOf(fields, line));
+        return core.handleCommand(now, commandOf(fields));
       case "completion":
         return this.#completion(now, fields, line);
       case "datagram":
         return this.#datagram(now, fields, line);
       case "overrun":
-        return core.handleOverrun(
-          now,
-          nameOf(Group, fields, "group", line),
-          numberOf(fields, "count", line),
-        );
+        return core.handleOverrun(now, fields.member(Group, "group"), fields.number("count"));
       case "timeout":
         return core.handleTimeout(now);
       default:
@@ -196,12 +174,12 @@ class Replay {
   }
 
   #completion(now: bigint, fields: Fields, line: Line): number {
-    const ticket = numberOf(fields, "ticket", line);
-    const result = numberOf(fields, "result", line);
+    const ticket = fields.number("ticket");
+    const result = fields.integer("result");
     const call = this.#calls.get(ticket);
     this.#calls.delete(ticket);
     const expected = call === undefined ? 0 : answerBytes(call, result);
-    const data = "data" in fields ? bytesOf(fields, "data", line) : new Uint8Array(0);
+    const data = fields.get("data") === undefined ? new Uint8Array(0) : fields.bytes("data");
     if (data.length !== expected) {
       throw badLine(line.number, `'data' has ${data.length} bytes, the call leaves ${expected}`);
     }
@@ -211,16 +189,15 @@ class Replay {
 
   #datagram(now: bigint, fields: Fields, line: Line): number {
     const core = this.core;
-    const slot = numberOf(fields, "slot", line);
-    const data = bytesOf(fields, "data", line);
-    if (slot < 0 || slot >= Limit.DatagramSlots)
-      throw badLine(line.number, "there is no such slot");
+    const slot = fields.number("slot");
+    const data = fields.bytes("data");
+    if (slot >= Limit.DatagramSlots) throw badLine(line.number, "there is no such slot");
     if (slot * Limit.DatagramBytes + data.length > core.slots.length) {
       throw badLine(line.number, "the datagram is longer than all slots");
     }
     const words = [
-      nameOf(Group, fields, "group", line),
-      ...["bytes", "portId", "pid", "uid", "flags"].map((name) => numberOf(fields, name, line)),
+      fields.member(Group, "group"),
+      ...["bytes", "portId", "pid", "uid", "flags"].map((name) => fields.integer(name)),
     ];
     const at = slot * DatagramWord.Words * 4;
     for (const [index, word] of words.entries()) {
@@ -248,7 +225,7 @@ class Replay {
     return event === undefined ? spell({ n, t, out: "no event" }) : spellEvent(n, t, event);
   }
 
-  #poll(kind: string, line: Line, fields: Fields = {}): object {
+  #poll(kind: string, line: Line, fields: Fields | undefined): object {
     const core = this.core;
     switch (kind) {
       case "call": {
@@ -258,8 +235,9 @@ class Replay {
         return outputs.call(core, call);
       }
       case "partition": {
-        const operation = numberOf(fields, "operation", line);
-        const index = numberOf(fields, "index", line);
+        const known = fields ?? parseLine(line);
+        const operation = known.number("operation");
+        const index = known.number("index");
         return outputs.partition(operation, index, core.selectPartition(operation, index));
       }
       case "timeout":
@@ -270,23 +248,18 @@ class Replay {
   }
 }
 
-const bigints = ["timeoutNs", "offset", "sizeLimit", "diskseq", "backingDevice", "backingInode"];
+const decimals = ["timeoutNs", "offset", "sizeLimit", "diskseq", "backingDevice", "backingInode"];
 
-function commandOf(fields: Fields, line: Line): CoreCommand {
-  const command: Record<string, unknown> = { command: nameOf(Command, fields, "command", line) };
+function commandOf(fields: Fields): CoreCommand {
+  const command: Record<string, unknown> = { command: fields.member(Command, "command") };
+  const take = (name: string, read: () => unknown): void => {
+    if (fields.get(name) !== undefined) command[name] = read();
+  };
   for (const name of ["flags", "sectorSize", "partscan", "number", "descriptor"]) {
-    if (name in fields) command[name] = numberOf(fields, name, line);
+    take(name, () => fields.integer(name));
   }
-  for (const name of [...bigints, "partitionMask"]) {
-    if (name in fields) command[name] = wideOf(fields, name, line);
-  }
-  if ("reference" in fields) command.reference = bytesOf(fields, "reference", line);
+  for (const name of decimals) take(name, () => fields.decimal(name));
+  take("partitionMask", () => fields.decimal("partitionMask", 256));
+  take("reference", () => fields.bytes("reference"));
   return command as unknown as CoreCommand;
-}
-
-/** Up to 256 bits. */
-function wideOf(fields: Fields, name: string, line: Line): bigint {
-  const value = fields[name];
-  if (typeof value === "string" && /^\d{1,78}$/.test(value)) return BigInt(value);
-  throw badLine(line.number, `'${name}' is not a decimal string`);
 }
