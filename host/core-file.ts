@@ -10,7 +10,7 @@ export function loadDefaultCore(options: Partial<CoreOptions>): Core {
   return loadWasmCore(readFileSync(coreWasmUrl), options);
 }
 
-/** Which core that is. */
-export function defaultCoreSha256(): string {
-  return createHash("sha256").update(readFileSync(coreWasmUrl)).digest("hex");
+/** Which core that is: the sha256 of its bytes, by default the one in the package. */
+export function coreSha256(bytes: Uint8Array = readFileSync(coreWasmUrl)): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -18,6 +18,7 @@ import type {
   Tap,
 } from "./core-types.ts";
 import { LoopError } from "./errors.ts";
+import { checkVocabulary } from "./vocabulary.ts";
 
 /** What runs inside: the exports of core.wasm, or the JavaScript build behind the same shape. */
 interface Engine {
@@ -66,6 +67,7 @@ export class Core {
   readonly #records: DataView;
   readonly #panicNote: () => string;
   #tap: Tap | undefined;
+  #isFresh = true;
   #busy = false;
 
   constructor(
@@ -81,6 +83,11 @@ export class Core {
     this.#slots = buffers.subarray(slotsAt, slotsAt + slotsBytes);
     this.#records = new DataView(buffers.buffer, buffers.byteOffset + recordsAt, recordsBytes);
     this.#panicNote = panicNote;
+  }
+
+  /** It was handed nothing yet. */
+  get isFresh(): boolean {
+    return this.#isFresh;
   }
 
   /** It must not be used again. */
@@ -145,6 +152,7 @@ export class Core {
   }
 
   #answer(input: () => number): number {
+    this.#isFresh = false;
     const answer = this.#enter(input);
     this.#tap?.answered(answer);
     return answer;
@@ -375,22 +383,6 @@ export async function loadJsCore(options: Partial<CoreOptions> = {}): Promise<Co
     },
     chosen,
   );
-}
-
-/** Every enum value of the host must be in the core, and the same. */
-function checkVocabulary(exports: Record<string, unknown>): void {
-  for (const [name, members] of Object.entries({ ...abi, Step })) {
-    for (const [member, value] of Object.entries(members)) {
-      if (typeof value !== "number") continue;
-      const global = exports[`${name}.${member}`] as { value: number } | undefined;
-      if (global?.value === value) continue;
-      throw new LoopError(
-        "ERR_CORE_ABI",
-        `this core.wasm has ${name}.${member} = ${global?.value ?? "nothing"}, ` +
-          `the host needs ${value}: they come from different versions`,
-      );
-    }
-  }
 }
 
 export * from "../assembly/abi.ts";

@@ -18,7 +18,7 @@ import {
   Result,
   Warning,
 } from "./core.ts";
-import { defaultCoreSha256, loadDefaultCore } from "./core-file.ts";
+import { coreSha256, loadDefaultCore } from "./core-file.ts";
 import { Driver, type Outcome, type Watcher } from "./driver.ts";
 import { LoopError } from "./errors.ts";
 import { endError, holderList, warningOf } from "./failures.ts";
@@ -81,8 +81,6 @@ export class Session {
   readonly kernel: Kernel;
   readonly #core: Core;
   readonly #isOwnCore: boolean;
-  /** Nothing was asked of the core yet. */
-  #isFresh = true;
   #trace: Trace | undefined;
   readonly #driver: Driver;
   /** The latest handle of each loop number. */
@@ -101,11 +99,10 @@ export class Session {
 
   /** See `trace` of the package. */
   async trace(path: string, options: TraceOptions = {}): Promise<Trace> {
-    if (!this.#isFresh) {
+    if (!this.#core.isFresh) {
       const message = "a trace begins before anything else is done";
       throw new LoopError("ERR_LOOP_ARGUMENT", message);
     }
-    this.#isFresh = false;
     await this.#trace?.close();
     this.#trace = this.#record(path, options);
     return this.#trace;
@@ -113,7 +110,7 @@ export class Session {
 
   #record(path: string, options: TraceOptions = {}): Trace {
     const facts = machineFacts(this.kernel.name);
-    const sha256 = this.#isOwnCore ? "unknown" : defaultCoreSha256();
+    const sha256 = this.#isOwnCore ? "unknown" : coreSha256();
     return record(path, this.#core, { core: sha256, facts }, options);
   }
 
@@ -247,13 +244,11 @@ export class Session {
   /** See `monitor` of the package. */
   async monitor(options: MonitorOptions = {}): Promise<Monitor> {
     const request = await checkMonitor(this, options);
-    this.#isFresh = false;
     return new MonitorStream(this.#driver, request);
   }
 
   /** Judged events of one instance. */
   watch(request: MonitorRequest): Monitor {
-    this.#isFresh = false;
     return new MonitorStream(this.#driver, request);
   }
 
@@ -291,7 +286,6 @@ export class Session {
   ): Promise<Outcome> {
     const { signal, onWarning, onStep } = options;
     signal?.throwIfAborted();
-    this.#isFresh = false;
     const running = this.#driver.run(command, {
       path,
       onWarning: onWarning && ((event) => void this.#warn(event, onWarning)),

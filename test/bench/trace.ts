@@ -5,7 +5,7 @@
 import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import { defaultCoreSha256, loadDefaultCore } from "../../host/core-file.ts";
+import { coreSha256, loadDefaultCore } from "../../host/core-file.ts";
 import { record } from "../../host/trace/index.ts";
 import { linesOf } from "../../host/trace/reader.ts";
 import { replay } from "../../host/trace/replay.ts";
@@ -22,7 +22,7 @@ const read = "the file read, and no more";
 /** Seconds of so many batches of datagrams, each told to one subscription. */
 async function judge(batches: number, path?: string): Promise<number> {
   const core = loadDefaultCore(options);
-  const about = { core: defaultCoreSha256(), facts: {} };
+  const about = { core: coreSha256(), facts: {} };
   const trace = path === undefined ? undefined : record(path, core, about);
   const judge = new Judge(core);
   judge.subscribe();

@@ -1,5 +1,4 @@
 /** `diskseq replay`: runs a trace again and says whether all came out as it was written down. */
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { LoopError } from "../../errors.ts";
 import type { CoreState } from "../../trace/state.ts";
@@ -32,14 +31,19 @@ export const replayCommand = defineCommand({
     ["diskseq replay t.ndjson --core old/core.wasm", "does another version?"],
   ],
   async run({ options, operands: [path = ""], json }, { stdout, stderr, now }) {
-    const [{ replay }, { linesOf }, { describeState }, { loadWasmCore }, { coreWasmUrl }] =
-      await Promise.all([
-        import("../../trace/replay.ts"),
-        import("../../trace/reader.ts"),
-        import("../../trace/state.ts"),
-        import("../../core.ts"),
-        import("../../core-file.ts"),
-      ]);
+    const [
+      { replay },
+      { linesOf },
+      { describeState },
+      { loadWasmCore },
+      { coreSha256, coreWasmUrl },
+    ] = await Promise.all([
+      import("../../trace/replay.ts"),
+      import("../../trace/reader.ts"),
+      import("../../trace/state.ts"),
+      import("../../core.ts"),
+      import("../../core-file.ts"),
+    ]);
     const to = readTo(options.to);
     const wasm = readCore(options.core ?? coreWasmUrl);
     const beginMs = now();
@@ -69,7 +73,7 @@ export const replayCommand = defineCommand({
       if (state !== undefined) stdout.write(`${JSON.stringify(state, null, 2)}\n`);
     }
     if (divergence !== undefined) {
-      if (replayed.header.core !== sha256(wasm)) {
+      if (replayed.header.core !== coreSha256(wasm)) {
         stderr.write(`${stderr.paint("yellow", "diskseq:")} it was recorded with another core\n`);
       }
       return 7;
@@ -86,10 +90,6 @@ function readTo(text: string | undefined): number | undefined {
   if (text === undefined || /^\d{1,15}$/.test(text))
     return text === undefined ? text : Number(text);
   throw new LoopError("ERR_LOOP_ARGUMENT", `--to: '${escapeText(text)}': the number of a record`);
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function readCore(file: string | URL): Uint8Array {
