@@ -4,7 +4,6 @@
  * for. A trial that keeps it all (`TrialOptions.keepsAll`) must go the same way, which a test sees
  * to. Knows nothing of time.
  */
-import { Call, Limit } from "../abi.ts";
 import { Machine } from "../core/machine.ts";
 import { clearMask } from "../core/masks.ts";
 import { DiskField, WatchField } from "../core/records.ts";
@@ -12,6 +11,7 @@ import { Entry, Field, State } from "../core/state.ts";
 import { Step } from "../core/steps.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { EventField, Global, Loop, Socket } from "../kernel/layout.ts";
+import { argumentBytes } from "../wire/calls.ts";
 import { clearBytes } from "../wire/loop.ts";
 import { ActorKind, GhostLoop } from "../world/layout.ts";
 import { WorldState } from "../world/state.ts";
@@ -216,20 +216,13 @@ export class Blank {
     clearBytes(state.buffers, state.bufferAt(operation) + kept, KEPT_BYTES - kept);
   }
 
-  /** Bytes that a call reads. */
   private argument(operation: i32): i32 {
     const state = this.state;
-    switch (state.get(operation, Field.CallKind)) {
-      case Call.IoctlBuffer:
-      case Call.Blkpg:
-        return state.get(operation, Field.CallBytes);
-      case Call.ReadDisk:
-      case Call.ListPartitions:
-        return state.get(operation, Field.CallNumber) < 0 ? Limit.NameBytes : 0;
-      case Call.Trigger:
-        return Limit.NameBytes + 16;
-      default:
-        return 0;
-    }
+    return argumentBytes(
+      state.get(operation, Field.CallKind),
+      state.get(operation, Field.CallRequest),
+      state.get(operation, Field.CallNumber),
+      state.get(operation, Field.CallBytes),
+    );
   }
 }

@@ -20,7 +20,7 @@ import {
   StatWord,
   TimeoutReason,
 } from "../../assembly/abi.ts";
-import { Ioctl } from "../../assembly/wire/linux.ts";
+import { argumentBytes } from "../../assembly/wire/calls.ts";
 import type { Core } from "../core.ts";
 import type { CoreCall, CoreEvent, CoreUevent } from "../core-types.ts";
 
@@ -132,33 +132,13 @@ export function answerBytes({ call, bytes }: Pick<CoreCall, "call" | "bytes">, r
   }
 }
 
-/** How many bytes of its buffer a call hands to the kernel. */
-export function argumentBytes({ call, request, number, bytes }: CoreCall): number {
-  switch (call) {
-    case Call.Blkpg:
-      return bytes;
-    case Call.IoctlBuffer:
-      return isSet(request) ? bytes : 0;
-    case Call.ReadDisk:
-    case Call.ListPartitions:
-      return number < 0 ? Limit.NameBytes : 0;
-    case Call.Trigger:
-      return Limit.NameBytes + 16;
-    default:
-      return 0;
-  }
-}
-
-function isSet(request: number): boolean {
-  return request === Ioctl.LOOP_CONFIGURE || request === Ioctl.LOOP_SET_STATUS64;
-}
-
 /* Outputs. */
 
 /** What a core put out: the text is the same for the same output of any core. */
 export const outputs = {
   call: (core: Core, call: CoreCall) => {
-    const data = core.buffers.subarray(call.buffer, call.buffer + argumentBytes(call));
+    const bytes = argumentBytes(call.call, call.request, call.number, call.bytes);
+    const data = core.buffers.subarray(call.buffer, call.buffer + bytes);
     return { out: "call", ...call, call: Call[call.call], ...(data.length > 0 && { data }) };
   },
   partition: (operation: number, index: number, partition: object | undefined) => ({
