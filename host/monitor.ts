@@ -9,13 +9,12 @@ import {
   type CoreEvent,
   type CoreUevent,
   DeviceType,
-  Fault,
   Group,
   Mark,
-  Verdict,
 } from "./core.ts";
 import { type Driver, guard, type Listener, type Refusal, type Running } from "./driver.ts";
 import { LoopError } from "./errors.ts";
+import { groupName, marksOf, propertiesOf, refusals, verdicts } from "./event-words.ts";
 import { warningOf } from "./failures.ts";
 import { kebab } from "./names.ts";
 import type {
@@ -24,8 +23,6 @@ import type {
   MonitorItem,
   MonitorOptions,
   UeventGroup,
-  UeventMark,
-  Verdict as VerdictName,
 } from "./stream-types.ts";
 import type { LoopWarning } from "./types.ts";
 
@@ -199,7 +196,7 @@ export class MonitorStream implements Monitor, Listener {
 
   refused(refusal: Refusal): void {
     const group = groupName(refusal.group);
-    const reason = reasons[refusal.fault];
+    const reason = refusals[refusal.fault];
     if (!this.#groups.includes(group) || reason === undefined) return;
     this.#counts[reason]++;
     if (!this.#options.rejected) return;
@@ -305,36 +302,8 @@ function flagsOf({ groups, isBestEffort }: MonitorRequest): number {
   return flags;
 }
 
-const verdicts: Readonly<Record<number, VerdictName>> = {
-  [Verdict.Stale]: "stale",
-  [Verdict.Mine]: "mine",
-  [Verdict.Later]: "later",
-  [Verdict.BestEffort]: "best-effort",
-};
-
-const reasons: Readonly<Record<number, "forged" | "malformed" | "duplicate" | "truncated">> = {
-  [Fault.Forged]: "forged",
-  [Fault.Malformed]: "malformed",
-  [Fault.Duplicate]: "duplicate",
-  [Fault.Truncated]: "truncated",
-};
-
-function groupName(group: number): UeventGroup {
-  return group === Group.Udev ? "udev" : "kernel";
-}
-
 function groupNumber(group: UeventGroup): Group {
   return group === "udev" ? Group.Udev : Group.Kernel;
-}
-
-function marksOf(bits: number): UeventMark[] {
-  const marks: UeventMark[] = [];
-  if (bits & Mark.OutOfOrder) marks.push("out-of-order");
-  if (bits & Mark.MediaChange) marks.push("media-change");
-  if (bits & Mark.Synthetic) marks.push("synthetic");
-  if (bits & Mark.Ends) marks.push("ends");
-  if (bits & Mark.First) marks.push("first");
-  return marks;
 }
 
 const actionNames: readonly string[] = Object.values(Action)
@@ -352,23 +321,6 @@ function isKnownType(devtype: string): boolean {
 function typeName(event: CoreUevent): string | undefined {
   if (event.deviceType === DeviceType.Disk) return "disk";
   return event.deviceType === DeviceType.Partition ? "partition" : undefined;
-}
-
-/** Keys are the datagram's: nothing is inherited. An object right below null is a slow one. */
-const bare: Record<string, string> = Object.freeze(Object.create(null));
-
-function propertiesOf(text: string): Record<string, string> {
-  const properties: Record<string, string> = Object.create(bare);
-  for (let at = 0; at < text.length; ) {
-    const equals = text.indexOf("=", at);
-    const stop = text.indexOf("\0", at);
-    const end = stop < 0 ? text.length : stop;
-    if (equals > at && equals < end) {
-      properties[text.slice(at, equals)] = text.slice(equals + 1, end);
-    }
-    at = end + 1;
-  }
-  return properties;
 }
 
 /** The kernel says `loop0`, udev says `/dev/loop0`. */

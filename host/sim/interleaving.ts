@@ -7,6 +7,7 @@
  * reacts begins only after the first event.
  */
 import { isDeepStrictEqual } from "node:util";
+import type { TraceCall, TraceState, TraceUevent } from "../kernel-trace.ts";
 import { type Model, Step } from "./model.ts";
 import {
   compareEvents,
@@ -16,7 +17,6 @@ import {
   sameState,
   World,
 } from "./trace-compare.ts";
-import type { TraceCall, TraceState, TraceUevent } from "./trace-file.ts";
 import type { TraceStage } from "./trace-stage.ts";
 
 export interface Race {

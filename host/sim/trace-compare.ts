@@ -6,8 +6,8 @@
  */
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
+import type { TraceCall, TraceState } from "../kernel-trace.ts";
 import type { Model } from "./model.ts";
-import type { TraceCall, TraceState } from "./trace-file.ts";
 import type { SimWorld } from "./world.ts";
 
 /** Every actor of a trace is a thread of one process: descriptors are shared. */

@@ -6,9 +6,9 @@ import { Action } from "../../assembly/abi.ts";
 import { Routine } from "../../assembly/kernel/routines.ts";
 import { ImageKind, TableKind } from "../../assembly/kernel/setup.ts";
 import { BlkpgOperation, Errno, Lock, OpenFlag } from "../../assembly/wire/linux.ts";
+import { fault, type TraceCall, type TraceFile, type TraceImage } from "../kernel-trace.ts";
 import { diskAttribute } from "./attributes.ts";
 import type { Model, ModelCall, ModelDisk, ModelImage, ModelOptions } from "./model.ts";
-import { fault, type TraceCall, type TraceFile, type TraceImage } from "./trace-file.ts";
 
 /** Descriptors by the labels of the calls that opened them. */
 export type Labels = ReadonlyMap<string, number>;

@@ -10,16 +10,16 @@ import { isDeepStrictEqual } from "node:util";
 import { Action, Group } from "../../assembly/abi.ts";
 import { ActorKind } from "../../assembly/world/layout.ts";
 import { LoopError } from "../errors.ts";
-import { Interleaving } from "./interleaving.ts";
-import { type Model, type ModelOptions, Step } from "./model.ts";
-import { compareEvents, Machine, PROCESS, readEvents, sameState, World } from "./trace-compare.ts";
 import {
   parseTrace,
   type TraceCall,
   type TraceFile,
   type TraceRecord,
   type TraceUevent,
-} from "./trace-file.ts";
+} from "../kernel-trace.ts";
+import { Interleaving } from "./interleaving.ts";
+import { type Model, type ModelOptions, Step } from "./model.ts";
+import { compareEvents, Machine, PROCESS, readEvents, sameState, World } from "./trace-compare.ts";
 import { TraceStage } from "./trace-stage.ts";
 import type { SimWorld } from "./world.ts";
 

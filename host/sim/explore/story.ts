@@ -6,18 +6,9 @@
 import { DeedNumber, Told, Violation } from "../../../assembly/explore/words.ts";
 import { Step as KernelStep } from "../../../assembly/kernel/tasks.ts";
 import { ActorKind, Deed } from "../../../assembly/world/layout.ts";
-import {
-  Action,
-  Call,
-  Event,
-  Failure,
-  Group,
-  Step,
-  Verdict,
-  WaitResult,
-  Warning,
-} from "../../core.ts";
+import { Call, Group, Step } from "../../core.ts";
 import { LoopError } from "../../errors.ts";
+import { eventText } from "../../event-words.ts";
 import { errnoName, kebab, syscallName } from "../../names.ts";
 import { type Build, type OpenTrial, openTrial } from "./open.ts";
 import { type Follower, follow, type PathElement } from "./path.ts";
@@ -200,26 +191,6 @@ const actorNames: Partial<Record<ActorKind, string>> = {
 
 function actorName(kind: ActorKind): string {
   return actorNames[kind] ?? kebab(ActorKind[kind] ?? "");
-}
-
-/** An event of the core in a few words. */
-function eventText(event: Event, code: number, detail: number): string {
-  switch (event) {
-    case Event.Uevent:
-      return `${kebab(Action[detail] ?? "")}: ${kebab(Verdict[code] ?? "")}`;
-    case Event.Waited:
-      return `wait over: ${kebab(WaitResult[code] ?? "")}`;
-    case Event.Failed: {
-      const errno = detail === 0 ? "" : `, ${errnoName(detail)}`;
-      return `failed: ${kebab(Failure[code] ?? "")}${errno}`;
-    }
-    case Event.Warned:
-      return `warning: ${kebab(Warning[code] ?? "")}`;
-    case Event.Lost:
-      return "events were lost";
-    default:
-      return kebab(Event[event] ?? "");
-  }
 }
 
 /** What a violation means, for a reader. */

@@ -3,8 +3,8 @@
  * line, checked as far as anything here relies on it. Whatever is wrong is an ERR_TRACE_FORMAT that
  * names the line.
  */
-import { LoopError } from "../errors.ts";
-import { Fields } from "../fields.ts";
+import { LoopError } from "./errors.ts";
+import { Fields } from "./fields.ts";
 
 export interface TraceImage {
   readonly bytes: number;
@@ -52,6 +52,8 @@ export interface TraceCall {
 export interface TraceUevent {
   readonly kind: "uevent";
   readonly line: number;
+  /** ns: when it was received */
+  readonly at: number;
   readonly group: number;
   readonly strings: readonly string[];
 }
@@ -148,7 +150,7 @@ function parseRecord(fields: LineFields): TraceRecord {
       return parseCall(fields);
     case "uevent": {
       const strings = fields.array("strings").map((one) => fields.string(one, "strings"));
-      return { kind, line, group: fields.number("group"), strings };
+      return { kind, line, at: fields.number("t"), group: fields.number("group"), strings };
     }
     case "scenario":
       return { kind, line, title: fields.text("title"), before: fields.object("before") };
