@@ -13,3 +13,4 @@ declare function copyWords(
   start: number,
   words: number,
 ): void;
+declare function wordAt(view: DataView, at: i32): u64;

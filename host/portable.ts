@@ -38,6 +38,8 @@ words["copyWords"] = (
   for (let i = 0; i < count; i++) to[at + i] = from[start + i] as number;
 };
 
+words["wordAt"] = (view: DataView, at: number): bigint => view.getBigUint64(at, true);
+
 const array = Uint8Array as unknown as Record<string, unknown>;
 array["wrap"] = (buffer: ArrayBuffer): Uint8Array => new Uint8Array(buffer);
 const integers = Int32Array as unknown as Record<string, unknown>;

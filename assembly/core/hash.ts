@@ -16,12 +16,14 @@ const PRIME: u64 = u64(u64(u64(0x100) << u64(32)) | u64(0x1b3));
 
 export function hashState(state: State, registry: Registry, deadlines: Deadlines): u64 {
   let hash = hashRange(state, BASIS, 0, Global.Slots);
-  for (let operation = 0; operation <= state.lookout; operation++) {
-    if (operation < state.lookout && state.get(operation, Field.Command) === 0) continue;
-    hash = hashRange(state, hash, state.at(operation, 0), Field.Slots);
-    const words = i32((state.get(operation, Field.Partitions) * Entry.Bytes) / 8);
-    hash = hashRange(state, hash, state.at(operation, Field.Slots), words);
+  // Few are, of many.
+  let busy = i32(state.global(Global.Taken));
+  for (let operation = 0; busy > 0; operation++) {
+    if (state.get(operation, Field.Command) === 0) continue;
+    hash = hashOperation(state, hash, operation);
+    busy--;
   }
+  hash = hashOperation(state, hash, state.lookout);
   hash = hashRange(state, hash, registry.headAt(), registry.headSlots());
   hash = hashWatches(state, hash, registry, registry.firstWatch(-1));
   for (let disk = registry.firstLive(); disk >= 0; disk = registry.nextDisk(disk)) {
@@ -38,6 +40,12 @@ export function hashState(state: State, registry: Registry, deadlines: Deadlines
     hash = hashWord(hash, deadlines.time(item));
   }
   return hashSeen(state, hash);
+}
+
+function hashOperation(state: State, hash: u64, operation: i32): u64 {
+  const value = hashRange(state, hash, state.at(operation, 0), Field.Slots);
+  const words = i32((state.get(operation, Field.Partitions) * Entry.Bytes) / 8);
+  return hashRange(state, value, state.at(operation, Field.Slots), words);
 }
 
 /** A group of which nothing was heard has no bit set. */
@@ -64,6 +72,7 @@ function hashWatches(state: State, hash: u64, registry: Registry, first: i32): u
 /** In four lanes: a product need not wait for the one before it. */
 function hashRange(state: State, hash: u64, at: i32, words: i32): u64 {
   const view = state.view;
+  assert(at >= 0 && words >= 0 && at + words * 8 <= view.byteLength);
   let a = hash;
   let b = u64(1);
   let c = u64(2);
@@ -71,12 +80,12 @@ function hashRange(state: State, hash: u64, at: i32, words: i32): u64 {
   let i = 0;
   for (; i + 4 <= words; i += 4) {
     const from = at + i * 8;
-    a = hashWord(a, view.getUint64(from, true));
-    b = hashWord(b, view.getUint64(from + 8, true));
-    c = hashWord(c, view.getUint64(from + 16, true));
-    d = hashWord(d, view.getUint64(from + 24, true));
+    a = hashWord(a, wordAt(view, from));
+    b = hashWord(b, wordAt(view, from + 8));
+    c = hashWord(c, wordAt(view, from + 16));
+    d = hashWord(d, wordAt(view, from + 24));
   }
-  for (; i < words; i++) a = hashWord(a, view.getUint64(at + i * 8, true));
+  for (; i < words; i++) a = hashWord(a, wordAt(view, at + i * 8));
   return hashWord(hashWord(hashWord(a, b), c), d);
 }
 

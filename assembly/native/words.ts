@@ -1,6 +1,6 @@
 /**
- * Many words at once, for Wasm: what a loop over an array does word by word. These are words of the
- * language to all of `assembly/explore` (asc's `lib`); the JavaScript build has its own in
+ * Words as they lie in memory, for Wasm: many at once, or one without a check. These are words of
+ * the language to all sources (asc's `lib`); the JavaScript build has its own in
  * `host/portable.ts`. The only file with pointers.
  */
 
@@ -29,4 +29,9 @@ export function copyWords(to: Int32Array, at: i32, from: Int32Array, start: i32,
     from.dataStart + ((<usize>start) << 2),
     (<usize>words) << 2,
   );
+}
+
+/** The word of 8 bytes at a byte of a view; the caller has checked that it is there. */
+export function wordAt(view: DataView, at: i32): u64 {
+  return load<u64>(view.dataStart + at);
 }
