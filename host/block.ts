@@ -5,9 +5,9 @@
  */
 import { Errno, FileType, Ioctl, OpenFlag } from "../assembly/wire/linux.ts";
 import { Call, Place, StatWord } from "./core.ts";
+import { errnoName, errnoText } from "./errno.ts";
 import { LoopError } from "./errors.ts";
 import { blankCall } from "./list.ts";
-import { errnoName, errnoText } from "./names.ts";
 import type { Session } from "./session.ts";
 
 export interface OpenBlockOptions {

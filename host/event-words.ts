@@ -10,7 +10,8 @@ import {
   WaitResult,
   Warning,
 } from "../assembly/abi.ts";
-import { errnoName, kebab } from "./names.ts";
+import { errnoName } from "./errno.ts";
+import { kebab } from "./names.ts";
 import type {
   UeventGroup,
   UeventMark,

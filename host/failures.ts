@@ -12,9 +12,10 @@ import {
   Table,
   Warning,
 } from "./core.ts";
+import { errnoName, errnoText } from "./errno.ts";
 import { LoopError, type LoopErrorCode, type Try } from "./errors.ts";
 import type { Holder } from "./kernel.ts";
-import { deviceName, errnoName, errnoText, kebab, syscallName } from "./names.ts";
+import { deviceName, kebab, syscallName } from "./names.ts";
 import type { LoopWarning } from "./types.ts";
 
 /** What is known when an operation failed. */

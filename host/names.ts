@@ -1,8 +1,4 @@
-/**
- * The names people read: steps, warnings, system calls, errnos, devices. Formats, decides
- * nothing.
- */
-import { getSystemErrorMap } from "node:util";
+/** The names people read: steps, warnings, system calls, devices. Formats, decides nothing. */
 import { Call } from "../assembly/abi.ts";
 import { BlkpgOperation, Ioctl } from "../assembly/wire/linux.ts";
 
@@ -26,15 +22,6 @@ export function syscallName(call: Call, request: number): string {
     default:
       return kebab(Call[call] ?? "unknown").replaceAll("-", " ");
   }
-}
-
-/** `EBUSY`, and what it says: `resource busy or locked`. Takes a positive errno. */
-export function errnoName(errno: number): string {
-  return getSystemErrorMap().get(-errno)?.[0] ?? `errno ${errno}`;
-}
-
-export function errnoText(errno: number): string {
-  return getSystemErrorMap().get(-errno)?.[1] ?? "unknown error";
 }
 
 /** `/dev/loop0` */

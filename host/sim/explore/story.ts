@@ -7,9 +7,10 @@ import { DeedNumber, Told, Violation } from "../../../assembly/explore/words.ts"
 import { Step as KernelStep } from "../../../assembly/kernel/tasks.ts";
 import { ActorKind, Deed } from "../../../assembly/world/layout.ts";
 import { Call, Group, Step } from "../../core.ts";
+import { errnoName } from "../../errno.ts";
 import { LoopError } from "../../errors.ts";
 import { eventText } from "../../event-words.ts";
-import { errnoName, kebab, syscallName } from "../../names.ts";
+import { kebab, syscallName } from "../../names.ts";
 import { type Build, type OpenTrial, openTrial } from "./open.ts";
 import { type Follower, follow, type PathElement } from "./path.ts";
 import type { TrialSetup } from "./setup.ts";
