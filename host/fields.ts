@@ -2,6 +2,7 @@
  * What a JSON object of somebody else's holds, checked as it is taken out. Knows what kind of thing
  * a field must be, and nothing of what it means; whoever reads says how a refusal is told.
  */
+import { bytesOfBase64 } from "./base64.ts";
 
 export class Fields {
   readonly all: Readonly<Record<string, unknown>>;
@@ -52,9 +53,11 @@ export class Fields {
     throw this.#refuse(`${name} is no decimal string of ${bits} bits`);
   }
 
-  /** Base64; what is none of it is passed over. */
+  /** Base64. */
   bytes(name: string): Uint8Array {
-    return Buffer.from(this.text(name), "base64");
+    const bytes = bytesOfBase64(this.text(name));
+    if (bytes !== undefined) return bytes;
+    throw this.#refuse(`${name} is no base64`);
   }
 
   /** The value of an enum by its name. */

@@ -8,7 +8,6 @@
  * input has the hash `h` of the core's state when it was taken, and the CRC-32 of its text before
  * that, since not every byte of it need matter to the core.
  */
-import { crc32 } from "node:zlib";
 import {
   Call,
   DatagramWord,
@@ -21,8 +20,14 @@ import {
   TimeoutReason,
 } from "../../assembly/abi.ts";
 import { argumentBytes } from "../../assembly/wire/calls.ts";
+import { encodeBase64 } from "../base64.ts";
 import type { Core } from "../core.ts";
 import type { CoreCall, CoreEvent, CoreUevent } from "../core-types.ts";
+import { crc32 } from "./crc32.ts";
+
+const encoder = new TextEncoder();
+/** Room for the bytes of a line. */
+let scratch = new Uint8Array(4096);
 
 /** The version of what is written here. */
 export const formatVersion = 1;
@@ -65,7 +70,9 @@ export interface Footer {
 /** A line; whoever compares two compares their text. Keys are plain words, in the order given. */
 export function spell(record: object): string {
   let text = "";
-  for (const [key, value] of Object.entries(record)) {
+  const values = record as Readonly<Record<string, unknown>>;
+  for (const key in values) {
+    const value = values[key];
     if (value !== undefined) text += `,"${key}":${spellValue(value)}`;
   }
   return `{${text.slice(1)}}`;
@@ -74,6 +81,8 @@ export function spell(record: object): string {
 /** By hand: the serializer of the language knows no bigint, and a replacer makes it slow. */
 function spellValue(value: unknown): string {
   switch (typeof value) {
+    case "number":
+      return String(value);
     case "bigint":
       return `"${value}"`;
     case "object":
@@ -93,14 +102,17 @@ export function seal(record: object): string {
 
 /** What an input's line ends with. */
 export function sealOf(text: string): string {
-  return `,"crc":"${crc32(text).toString(16).padStart(8, "0")}"}`;
+  // A UTF-16 unit takes three bytes at most.
+  if (scratch.length < text.length * 3) scratch = new Uint8Array(text.length * 3);
+  const { written } = encoder.encodeInto(text, scratch);
+  return `,"crc":"${crc32(scratch, 0, written).toString(16).padStart(8, "0")}"}`;
 }
 
 /** Its length. */
 export const sealLength = 18;
 
 export function spellBytes(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
+  return encodeBase64(bytes);
 }
 
 export function spellHash(hash: bigint): string {

@@ -1,13 +1,16 @@
 /**
  * Runs a trace again: a core is given the inputs as they came, and every answer, output and hash is
  * compared with what was written down. The inputs are authoritative; it stops at the first
- * difference. Needs no kernel: any system replays what another recorded.
+ * difference. Needs no kernel: any system and any runtime replays what another recorded.
  */
-import { Command, DatagramWord, Group, Limit } from "../../assembly/abi.ts";
+import { Command, DatagramWord, Event, Group, Limit } from "../../assembly/abi.ts";
+import { decodeBase64 } from "../base64.ts";
 import type { Core } from "../core.ts";
-import type { CoreCall, CoreCommand, CoreOptions } from "../core-types.ts";
+import type { CoreCall, CoreCommand, CoreEvent, CoreOptions, CoreUevent } from "../core-types.ts";
 import { LoopError } from "../errors.ts";
 import type { Fields } from "../fields.ts";
+import { crc32 } from "./crc32.ts";
+import { inflateInto } from "./inflate.ts";
 import {
   answerBytes,
   type Header,
@@ -20,7 +23,9 @@ import {
   spellEvent,
   spellHash,
 } from "./lines.ts";
-import { badLine, type Line, parseHeader, parseLine } from "./reader.ts";
+import { parseHeader, parseLine } from "./parse.ts";
+import { badLine, type Line } from "./split.ts";
+import { type DatagramWords, UeventReader } from "./uevents.ts";
 
 /** The first record in which core and trace differ. */
 export interface Divergence {
@@ -59,6 +64,7 @@ export async function replay(
         const { seed, operations, partitions, watches } = header;
         const core = await load({ seed: BigInt(seed), operations, partitions, watches });
         run = new Replay(header, core);
+        if (header.from !== undefined) await run.restore(header.from);
       } else {
         run.line(line);
       }
@@ -80,11 +86,12 @@ class Replay {
   hasEnded = false;
   #now = 0n;
   readonly #calls = new Map<number, CoreCall>();
+  readonly #uevents = new UeventReader();
+  readonly #halves = new DataView(new ArrayBuffer(8));
 
   constructor(header: Header, core: Core) {
     this.header = header;
     this.core = core;
-    if (header.from !== undefined) this.#restore(header.from);
   }
 
   get hash(): string {
@@ -92,17 +99,46 @@ class Replay {
   }
 
   /** Goes on where a core was that ran before. */
-  #restore({ state, buffers, calls }: Snapshot): void {
-    if (state.length !== this.core.state.length || buffers.length !== this.core.buffers.length) {
-      throw badLine(1, "what the core remembered is of another size than this core's");
+  async restore({ state, buffers, calls }: Snapshot): Promise<void> {
+    const isState = await inflateInto(this.core.state, state);
+    if (!isState || !(await inflateInto(this.core.buffers, buffers))) {
+      throw badLine(1, "what the core remembered is no gzip, or of another size than this core's");
     }
-    this.core.state.set(state);
-    this.core.buffers.set(buffers);
     for (const call of calls) this.#calls.set(call.ticket, call);
   }
 
   line(line: Line): void {
     if (this.hasEnded) throw badLine(line.number, "nothing may follow the end");
+    if (this.#uevents.beginsUevent(line, this.records, this.#now)) this.#uevent(line);
+    else if (!this.#takeDatagram(line)) this.#anyLine(line);
+  }
+
+  #uevent(line: Line): void {
+    const event = this.core.pollEvent();
+    if (event?.event === Event.Uevent && this.#uevents.isUevent(line, event)) this.records += 1;
+    else this.#said(line, this.#spellEvent(event));
+  }
+
+  /** Hands a datagram in; false where the line is to be read as JSON. */
+  #takeDatagram(line: Line): boolean {
+    const found = this.#uevents.datagram(line);
+    if (found?.n !== this.records) return false;
+    if (found.slot < 0 || found.slot >= Limit.DatagramSlots) return false;
+    if (found.crc !== crc32(line.bytes, line.at, line.end - sealLength)) return false;
+    const { slots } = this.core;
+    const at = found.slot * Limit.DatagramBytes;
+    if (decodeBase64(line.bytes, found.dataAt, found.dataEnd, slots, at) < 0) return false;
+    this.#now = found.t;
+    const answer = this.#hear(found);
+    this.#halves.setBigUint64(0, this.core.stateHash());
+    const isState =
+      this.#halves.getUint32(0) === found.high && this.#halves.getUint32(4) === found.low;
+    if (isState && answer === found.answer) this.records += 1;
+    else this.#answered(line, parseLine(line), answer);
+    return true;
+  }
+
+  #anyLine(line: Line): void {
     // Nothing has to be known of most outputs to compare them.
     const { text } = line;
     const start = `{"n":${this.records},"t":"${this.#now}","out":"`;
@@ -146,7 +182,11 @@ class Replay {
       throw badLine(line.number, "the input was changed: its CRC is another");
     }
     this.#now = fields.decimal("t");
-    const answer = this.#hand(this.#now, fields, line);
+    this.#answered(line, fields, this.#hand(this.#now, fields, line));
+  }
+
+  /** An input was taken. */
+  #answered(line: Line, fields: Fields, answer: number): void {
     const h = this.hash;
     if (h !== fields.get("h") || answer !== (fields.get("answer") ?? 0)) {
       const { h: _h, crc: _crc, answer: _answer, ...input } = fields.all;
@@ -163,7 +203,7 @@ class Replay {
       case "completion":
         return this.#completion(now, fields, line);
       case "datagram":
-        return this.#datagram(now, fields, line);
+        return this.#datagram(fields, line);
       case "overrun":
         return core.handleOverrun(now, fields.member(Group, "group"), fields.number("count"));
       case "timeout":
@@ -187,30 +227,46 @@ class Replay {
     return this.core.handleCompletion(now, ticket, result);
   }
 
-  #datagram(now: bigint, fields: Fields, line: Line): number {
-    const core = this.core;
+  #datagram(fields: Fields, line: Line): number {
+    const { slots } = this.core;
     const slot = fields.number("slot");
     const data = fields.bytes("data");
     if (slot >= Limit.DatagramSlots) throw badLine(line.number, "there is no such slot");
-    if (slot * Limit.DatagramBytes + data.length > core.slots.length) {
+    if (slot * Limit.DatagramBytes + data.length > slots.length) {
       throw badLine(line.number, "the datagram is longer than all slots");
     }
-    const words = [
-      fields.member(Group, "group"),
-      ...["bytes", "portId", "pid", "uid", "flags"].map((name) => fields.integer(name)),
-    ];
+    slots.set(data, slot * Limit.DatagramBytes);
+    return this.#hear({
+      slot,
+      group: fields.member(Group, "group"),
+      bytes: fields.integer("bytes"),
+      portId: fields.integer("portId"),
+      pid: fields.integer("pid"),
+      uid: fields.integer("uid"),
+      flags: fields.integer("flags"),
+    });
+  }
+
+  /** A datagram whose bytes lie in its slot. */
+  #hear({ slot, group, bytes, portId, pid, uid, flags }: DatagramWords): number {
     const at = slot * DatagramWord.Words * 4;
-    for (const [index, word] of words.entries()) {
-      core.records.setInt32(at + index * 4, word, true);
-    }
-    core.slots.set(data, slot * Limit.DatagramBytes);
-    return core.handleDatagram(now, slot);
+    const { records } = this.core;
+    records.setInt32(at + DatagramWord.Group * 4, group, true);
+    records.setInt32(at + DatagramWord.Bytes * 4, bytes, true);
+    records.setInt32(at + DatagramWord.PortId * 4, portId, true);
+    records.setInt32(at + DatagramWord.Pid * 4, pid, true);
+    records.setInt32(at + DatagramWord.Uid * 4, uid, true);
+    records.setInt32(at + DatagramWord.Flags * 4, flags, true);
+    return this.core.handleDatagram(this.#now, slot);
   }
 
   /* Outputs: what this core puts out where the trace has one. */
 
   #output(kind: string, line: Line, fields?: Fields): void {
-    const actual = this.#spellOwn(kind, line, fields);
+    this.#said(line, this.#spellOwn(kind, line, fields));
+  }
+
+  #said(line: Line, actual: string): void {
     // A line that is broken differs too, but is no word of the core's.
     if (actual !== line.text) parseLine(line);
     this.#compare(line, actual);
@@ -218,10 +274,13 @@ class Replay {
   }
 
   #spellOwn(kind: string, line: Line, fields?: Fields): string {
+    if (kind === "event") return this.#spellEvent(this.core.pollEvent());
+    return spell({ n: this.records, t: this.#now, ...this.#poll(kind, line, fields) });
+  }
+
+  #spellEvent(event: CoreEvent | CoreUevent | undefined): string {
     const n = this.records;
     const t = this.#now;
-    if (kind !== "event") return spell({ n, t, ...this.#poll(kind, line, fields) });
-    const event = this.core.pollEvent();
     return event === undefined ? spell({ n, t, out: "no event" }) : spellEvent(n, t, event);
   }
 

@@ -5,6 +5,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { loadJsCore } from "../../host/core.ts";
@@ -13,6 +14,7 @@ import { simulate } from "../../host/sim/index.ts";
 import { record } from "../../host/trace/index.ts";
 import { linesOf } from "../../host/trace/reader.ts";
 import { type Replayed, type ReplayOptions, replay } from "../../host/trace/replay.ts";
+import { splitLines } from "../../host/trace/split.ts";
 import { command } from "../helpers/process.ts";
 import { scratchRoot } from "../helpers/root.ts";
 import { eras, mbrImage, twoSlots } from "../helpers/simulations.ts";
@@ -36,16 +38,7 @@ async function recordAttach(version: string): Promise<string> {
 }
 
 const fromText = (text: string, options?: ReplayOptions): Promise<Replayed> =>
-  replay(
-    [
-      text
-        .trimEnd()
-        .split("\n")
-        .map((line, index) => ({ number: index + 1, text: line })),
-    ],
-    loadDefaultCore,
-    options,
-  );
+  replay(splitLines([Buffer.from(text)]), loadDefaultCore, options);
 
 for (const version of eras) {
   test(`${version}: what was recorded runs again the same, in both builds`, async () => {
@@ -229,6 +222,11 @@ test("within a limit the newer part stays, and each part replays by itself", asy
     }
   }
   const texts = parts.map((part) => readFileSync(part, "utf8"));
+  for (const wrong of [gzipSync("another state"), Buffer.from("no gzip")]) {
+    const text = texts[0]?.replace(/"state":"[^"]*"/, `"state":"${wrong.toString("base64")}"`);
+    const outcome = await fromText(text ?? "").catch((error) => error);
+    assert.match(outcome.message, /line 1 .*of another size/);
+  }
   assert.ok(texts.every((text) => text.split("\n", 1)[0]?.includes('"from":{"state":')));
 });
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { loadJsCore } from "../../../host/core.ts";
 import { loadDefaultCore } from "../../../host/core-file.ts";
 import { type Replayed, replay } from "../../../host/trace/replay.ts";
+import { splitLines } from "../../../host/trace/split.ts";
 import { packageRoot } from "../root.ts";
 
 const [directory = "", limit = "20000"] = process.argv.slice(2);
@@ -17,19 +18,17 @@ let jsLeft = Number(limit);
 
 for (const name of readdirSync(directory).sort()) {
   const path = join(directory, name);
-  const text = readFileSync(path, "utf8");
-  const end = text.lastIndexOf("\n") + 1;
+  const bytes = readFileSync(path);
   // What was written last when the process died may be half a line, or nothing.
-  const lines = text.slice(0, end).trimEnd().split("\n");
-  if (end === 0) continue;
-  const batch = lines.map((line, index) => ({ number: index + 1, text: line }));
-  const replayed = await replay([batch], loadDefaultCore);
+  const lines = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
+  if (lines.length === 0) continue;
+  const replayed = await replay(splitLines([lines]), loadDefaultCore);
   check(path, name, replayed, "Wasm");
   total.traces += 1;
   total.records += replayed.records;
   if (replayed.isCut) total.cut += 1;
   if (jsLeft <= 0) continue;
-  const again = await replay([batch], loadJsCore, { to: jsLeft });
+  const again = await replay(splitLines([lines]), loadJsCore, { to: jsLeft });
   jsLeft -= again.records;
   total.js += 1;
   check(path, name, again, "JavaScript");
