@@ -120,6 +120,22 @@ test("koffi is imported only in host/linux", () => {
   }
 });
 
+test("what replays a trace runs on any runtime", () => {
+  const found = new Map<string, string>();
+  const follow = (path: string): void => {
+    if (found.has(path)) return;
+    const text = readFileSync(join(packageRoot, path), "utf8");
+    found.set(path, text);
+    for (const target of imported(path, text)) {
+      assert.ok(target.endsWith(".ts"), `${path} imports ${target}`);
+      follow(target);
+    }
+  };
+  for (const path of ["host/trace.ts", "host/core.ts"]) follow(path);
+  assert.ok(found.has("host/trace/uevents.ts") && found.has("assembly/core/machine.ts"));
+  expectNowhere([...found], /\b(Buffer|process)\.\w|\brequire\(/);
+});
+
 test("the kernels never import one another", () => {
   const rooms = ["host/linux/", "host/sim/", "host/trace/"];
   for (const [path, text] of sources("host")) {
@@ -231,7 +247,7 @@ function expectNowhere(files: readonly Source[], pattern: RegExp): void {
 
 /** What a file imports: a package's name, or a path from the top level. */
 function imported(path: string, text: string): string[] {
-  const names = [...text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)];
+  const names = [...text.matchAll(/(?<!")\b(?:from|import)\s*\(?\s*"([^"]+)"/g)];
   return names.map(([, name = ""]) => (name.startsWith(".") ? join(path, "..", name) : name));
 }
 
