@@ -1,11 +1,10 @@
 /** Begins a recording of a core, ends it (with the process at last), keeps it within its limit. */
 import { renameSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { Limit } from "../../assembly/abi.ts";
 import type { Core } from "../core.ts";
 import { LoopError } from "../errors.ts";
 import { TraceFile } from "./file.ts";
-import { formatVersion, type Header, readerVersion, type Snapshot, spell } from "./lines.ts";
+import { type About, headerOf, type Snapshot, spell } from "./lines.ts";
 import { Recorder } from "./recorder.ts";
 
 /** What a core remembers takes a part of that, compressed. */
@@ -20,13 +19,6 @@ export interface TraceOptions {
 export interface Trace {
   /** Ends it. Resolves when the file is written; with an error where something of it is missing. */
   close(): Promise<Error | undefined>;
-}
-
-/** What a trace says of itself. */
-export interface About {
-  /** sha256 of its core.wasm */
-  readonly core: string;
-  readonly facts: Readonly<Record<string, string>>;
 }
 
 /** Of a core that has done nothing yet. */
@@ -107,20 +99,7 @@ class Recording {
   }
 
   #begin(from?: Snapshot): void {
-    const { seed, operations, partitions, watches } = this.#core.options;
-    const header: Header = {
-      diskseq: "trace",
-      format: formatVersion,
-      reads: readerVersion,
-      abi: Limit.AbiVersion,
-      core: this.#about.core,
-      seed: String(seed),
-      operations,
-      partitions,
-      watches,
-      ...(from && { from }),
-      facts: this.#about.facts,
-    };
+    const header = headerOf(this.#core, this.#about, from);
     const line = spell(header);
     this.#headerBytes = line.length;
     this.#file.write(line);

@@ -53,6 +53,30 @@ export interface Header {
   readonly facts: Readonly<Record<string, string>>;
 }
 
+/** What a trace says of itself. */
+export interface About {
+  /** sha256 of its core.wasm */
+  readonly core: string;
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+export function headerOf(core: Core, about: About, from?: Snapshot): Header {
+  const { seed, operations, partitions, watches } = core.options;
+  return {
+    diskseq: "trace",
+    format: formatVersion,
+    reads: readerVersion,
+    abi: Limit.AbiVersion,
+    core: about.core,
+    seed: String(seed),
+    operations,
+    partitions,
+    watches,
+    ...(from && { from }),
+    facts: about.facts,
+  };
+}
+
 /** A core in the midst of its life. The regions are compressed (gzip). */
 export interface Snapshot {
   readonly state: Uint8Array;

@@ -1,0 +1,375 @@
+/**
+ * Why partitions were plugged, dead, plugged: which known way of losing and remaking them fits what
+ * the log has. Says what it concludes from, and whether the log shows it or only fits it.
+ *
+ * How a scan looks (block/genhd.c, bdev_disk_changed): every partition removed, a `change` of the
+ * disk, every partition of the table added. Whoever makes the kernel scan, it looks the same; what
+ * differs is what came before.
+ */
+import { LoFlag } from "../../../assembly/wire/linux.ts";
+import { isAttach, isDetach, type Life, type Plug, type Replug } from "./lives.ts";
+import type { CallMoment, Log, Moment, UeventMoment } from "./moments.ts";
+
+export type FlapCause =
+  /** the driver's own scan after one that an opener's open had done */
+  | "double-scan"
+  /** udev re-read the table, as it does when a writable descriptor of the disk is closed */
+  | "udev-reread"
+  /** somebody re-read the table (BLKRRPART) */
+  | "reread"
+  /** another file behind the same device (LOOP_CHANGE_FD) */
+  | "change-fd"
+  /** single partitions deleted and added (BLKPG) */
+  | "blkpg"
+  /** who had it detached it, and attached something again: another instance */
+  | "detach"
+  /** somebody else attached something: another instance */
+  | "re-attach"
+  | "unknown";
+
+/** Partitions that went together and came again together. */
+export interface Flap {
+  readonly disk: string;
+  readonly partitions: readonly number[];
+  /** before and after; null: no number */
+  readonly diskseq: readonly [number | null, number | null];
+  /** the same instance: whoever used it was let down */
+  readonly isSameInstance: boolean;
+  readonly cause: FlapCause;
+  /** who did it; null: nobody whose calls the log has */
+  readonly by: string | null;
+  /** the log shows it; false: it fits, and nothing else is known that does */
+  readonly isCertain: boolean;
+  readonly because: readonly string[];
+  /** ns since the beginning of the log, and the lines there */
+  readonly unplugged: { readonly at: number; readonly line: number };
+  readonly plugged: { readonly at: number; readonly line: number };
+}
+
+type Verdict = Pick<Flap, "cause" | "by" | "isCertain" | "because">;
+
+/** Two scans of one attach follow each other at once; udev has to start a worker first. */
+const atOnceNs = 50e6;
+
+export function flapsOf(life: Life, log: Log): Flap[] {
+  return together(life.replugs).map((replugs) => {
+    const [first] = replugs;
+    if (first === undefined) throw new Error("no flap is empty");
+    const judge = new Judge(life, log, first);
+    const { before, after } = first;
+    const [, end, again] = first.at.map((index) => life.moments[index]);
+    return {
+      disk: life.disk,
+      partitions: replugs.map(({ after: { partition } }) => partition),
+      diskseq: [before.diskseq, after.diskseq],
+      isSameInstance: judge.isSameInstance,
+      ...judge.verdict(),
+      unplugged: { at: end?.at ?? 0, line: end?.line ?? 0 },
+      plugged: { at: again?.at ?? 0, line: again?.line ?? 0 },
+    };
+  });
+}
+
+/** Those whose partitions were removed in one go and added in one go. */
+function together(replugs: readonly Replug[]): Replug[][] {
+  const groups: Replug[][] = [];
+  for (const replug of replugs) {
+    const group = groups.at(-1);
+    const last = group?.at(-1);
+    const isNext =
+      last !== undefined &&
+      replug.at[1] < last.at[2] &&
+      replug.at[2] > last.at[2] &&
+      replug.at[1] > last.at[1];
+    if (group !== undefined && isNext) group.push(replug);
+    else groups.push([replug]);
+  }
+  return groups;
+}
+
+class Judge {
+  readonly isSameInstance: boolean;
+  readonly #life: Life;
+  readonly #log: Log;
+  readonly #replug: Replug;
+  readonly #between: readonly Moment[];
+
+  constructor(life: Life, log: Log, replug: Replug) {
+    this.#life = life;
+    this.#log = log;
+    this.#replug = replug;
+    const [plugged, , again] = replug.at;
+    this.#between = life.moments.slice(Math.max(plugged, 0), again);
+    this.isSameInstance = !this.#isNext();
+  }
+
+  verdict(): Verdict {
+    return this.isSameInstance ? this.#same() : this.#next();
+  }
+
+  /* Another instance. */
+
+  #isNext(): boolean {
+    const { before, after } = this.#replug;
+    if (before.diskseq !== null && after.diskseq !== null) return before.diskseq !== after.diskseq;
+    // Without numbers: was it unbound in between?
+    const wasUnbound = this.#between.some(
+      (moment) =>
+        (moment.kind === "call" && isAttach(moment)) ||
+        (moment.kind === "look" && (moment.isBound === false || !moment.isThere)),
+    );
+    if (wasUnbound || this.#calls().length > 0) return wasUnbound;
+    // A detach says `change` before it removes, an attach before it scans (5.14 and earlier).
+    const [, end, again] = this.#replug.at;
+    const { moments } = this.#life;
+    const told = moments.slice(0, end).findLast((one) => isEvent(one) && !isRemove(one));
+    return (told !== undefined && isChangeEvent(told)) || changesIn(moments.slice(end, again)) > 1;
+  }
+
+  #next(): Verdict {
+    const { before, after } = this.#replug;
+    const numbers =
+      before.diskseq === null
+        ? "this kernel gives attaches no number"
+        : `the diskseq rose from ${before.diskseq} to ${after.diskseq}`;
+    const call = this.#lastCall((one) => isAttach(one) || isChange(one));
+    if (call === undefined) {
+      if (this.#isChanged()) {
+        const because = [numbers, "it was removed under the number under which it came again"];
+        return { cause: "change-fd", by: null, isCertain: false, because };
+      }
+      const isCertain = before.diskseq !== null;
+      if (!this.#log.hasCalls) {
+        const because = ["who detached and attached it, the log does not say", numbers];
+        return { cause: "detach", by: null, isCertain, because };
+      }
+      const because = ["nobody whose calls the log has attached it", numbers];
+      return { cause: "re-attach", by: null, isCertain, because };
+    }
+    const { actor } = call;
+    const made = said(call);
+    if (isChange(call)) {
+      return { cause: "change-fd", by: actor, isCertain: true, because: [made, numbers] };
+    }
+    const detach = this.#lastCall(isDetach);
+    if (detach?.actor === actor) {
+      const because = [said(detach), made, numbers];
+      return { cause: "detach", by: actor, isCertain: true, because };
+    }
+    if (this.#owner(before) === actor) {
+      const because = [`${actor} had attached it before`, made, numbers];
+      return { cause: "detach", by: actor, isCertain: true, because };
+    }
+    return { cause: "re-attach", by: actor, isCertain: true, because: [made, numbers] };
+  }
+
+  /** A detach takes a number of its own; what it leaves, the next attach removes once announced. */
+  #isChanged(): boolean {
+    const { after, at } = this.#replug;
+    const isAfters = (one: Moment) => isEvent(one) && one.diskseq === after.diskseq;
+    const unplugged = this.#life.moments[at[1]];
+    if (after.diskseq === null || unplugged === undefined || !isAfters(unplugged)) return false;
+    const before = this.#life.moments.slice(Math.max(at[0], 0), at[1]);
+    return !before.some((one) => isAfters(one) && isChangeEvent(one));
+  }
+
+  /** Who had attached what a partition was of. */
+  #owner(plug: Plug): string | undefined {
+    return this.#life.instances.find(({ plugs }) => plugs.includes(plug))?.attach?.actor;
+  }
+
+  /* The same instance. */
+
+  #same(): Verdict {
+    const [, end, again] = this.#replug.at;
+    const { moments } = this.#life;
+    const isScan = changesIn(moments.slice(end, again)) > 0;
+    const calls = this.#calls();
+    const last = calls.at(-1);
+    if (this.#hasGap()) {
+      const because = ["events were lost in between"];
+      return { cause: "unknown", by: null, isCertain: false, because };
+    }
+    if (!isScan) return this.#blkpg();
+    if (last === undefined) return this.#byEvents();
+    if (last.name === "BLKRRPART") return certain("reread", last);
+    if (isChange(last)) return certain("change-fd", last);
+    const closed = this.#closedAfter(last);
+    if (closed !== undefined) return this.#byClose(closed);
+    if (!this.#isFirstScan(last)) return this.#byOthers();
+    return this.#doubleScan(last);
+  }
+
+  /** Calls that make the kernel scan this disk, before it came again. */
+  #calls(): CallMoment[] {
+    return this.#life.moments
+      .slice(0, this.#replug.at[2])
+      .filter((moment) => moment.kind === "call")
+      .filter(isScanning);
+  }
+
+  #lastCall(is: (call: CallMoment) => boolean): CallMoment | undefined {
+    return this.#between.findLast((moment): moment is CallMoment =>
+      moment.kind === "call" ? is(moment) : false,
+    );
+  }
+
+  #closedAfter(call: CallMoment): CallMoment | undefined {
+    const { moments } = this.#life;
+    const from = moments.indexOf(call);
+    return moments
+      .slice(from, this.#replug.at[1])
+      .findLast(
+        (moment): moment is CallMoment =>
+          moment.kind === "call" && moment.name === "close" && moment.isWritable === true,
+      );
+  }
+
+  /** Whether the partitions that went had been made by the first scan after a call began. */
+  #isFirstScan(call: CallMoment): boolean {
+    const [plugged] = this.#replug.at;
+    const { moments } = this.#life;
+    const from = moments.indexOf(call);
+    const { partition } = this.#replug.before;
+    const adds = moments
+      .slice(from, plugged)
+      .filter((moment) => isEvent(moment) && moment.partition === partition);
+    return plugged > from && adds.length === 0;
+  }
+
+  #doubleScan(call: CallMoment): Verdict {
+    const end = call.at + (call.tookNs ?? Number.POSITIVE_INFINITY);
+    const opener = this.#life.moments.find(
+      (moment): moment is CallMoment =>
+        moment.kind === "call" &&
+        moment.name === "open" &&
+        moment.actor !== call.actor &&
+        moment.at >= call.at &&
+        moment.at <= end,
+    );
+    const because = [
+      `${call.actor} called ${call.name} with LO_FLAGS_PARTSCAN (line ${call.line}), which ` +
+        "announces the disk before it scans",
+      this.#opened(opener),
+      `${call.name}'s own scan dropped what that had made, and made it again`,
+    ];
+    const isCertain = opener !== undefined;
+    return { cause: "double-scan", by: opener?.actor ?? null, isCertain, because };
+  }
+
+  #opened(opener: CallMoment | undefined): string {
+    if (opener !== undefined) {
+      const { actor, line } = opener;
+      return `${actor} opened the disk meanwhile (line ${line}): the pending scan ran in that open`;
+    }
+    const known = this.#hasUdev() ? "; udevd opens each disk that it hears of" : "";
+    return `somebody else's open of the disk ran the pending scan first${known}`;
+  }
+
+  #byClose(closed: CallMoment): Verdict {
+    const close = `${closed.actor} closed a writable descriptor of the disk (line ${closed.line})`;
+    if (!this.#hasUdev()) {
+      const because = [close, "who re-read the table then, the log does not say"];
+      return { cause: "reread", by: null, isCertain: false, because };
+    }
+    const because = [
+      close,
+      "udevd before 259 answers that by BLKRRPART, which drops and remakes all",
+    ];
+    return { cause: "udev-reread", by: "udevd", isCertain: false, because };
+  }
+
+  #byOthers(): Verdict {
+    const because = ["no call in the log makes the kernel scan here"];
+    return { cause: "reread", by: null, isCertain: false, because };
+  }
+
+  #blkpg(): Verdict {
+    const call = this.#lastCall(({ name, errno }) => /^BLKPG/.test(name) && errno === null);
+    if (call !== undefined) return certain("blkpg", call);
+    const because = ["removed and added without the `change` that every scan sends"];
+    return { cause: "blkpg", by: null, isCertain: false, because };
+  }
+
+  /** Nobody's calls are known. */
+  #byEvents(): Verdict {
+    const { moments } = this.#life;
+    const [plugged, end] = this.#replug.at;
+    const { diskseq } = this.#replug.after;
+    const born = moments.findIndex(
+      (moment) => moment.kind === "uevent" && moment.diskseq === diskseq,
+    );
+    const isFirst = !moments.slice(Math.max(born, 0), Math.max(plugged, 0)).some(isRemove);
+    const processed = moments
+      .slice(Math.max(born, 0), end)
+      .find(
+        (moment) => moment.kind === "uevent" && moment.group === "udev" && moment.partition === 0,
+      );
+    const waitNs = (moments[end]?.at ?? 0) - (moments[plugged]?.at ?? 0);
+    const isAtOnce = plugged >= 0 && waitNs <= atOnceNs;
+    if (isFirst && isAtOnce && processed === undefined) {
+      const because = [
+        "the first scan of this instance was followed by another at once",
+        ...(this.#hasUdev()
+          ? ["udev had not processed the disk by then, so it did not re-read"]
+          : []),
+        "an attach with LO_FLAGS_PARTSCAN that somebody's open overtakes looks like that",
+      ];
+      return { cause: "double-scan", by: null, isCertain: false, because };
+    }
+    if (processed !== undefined) {
+      const because = [
+        `udev had processed the disk (line ${processed.line}), and watched it again`,
+        "udevd before 259 re-reads by BLKRRPART when a writable descriptor is closed; " +
+          "another program's BLKRRPART looks the same",
+      ];
+      return { cause: "udev-reread", by: "udevd", isCertain: false, because };
+    }
+    const because = ["the table was read again long after the attach"];
+    return { cause: "reread", by: null, isCertain: false, because };
+  }
+
+  #hasGap(): boolean {
+    const [from, to] = [this.#between[0]?.at ?? 0, this.#between.at(-1)?.at ?? 0];
+    return this.#log.moments.some(({ kind, at }) => kind === "gap" && at >= from && at <= to);
+  }
+
+  #hasUdev(): boolean {
+    return this.#log.groups.includes("udev");
+  }
+}
+
+function certain(cause: FlapCause, call: CallMoment): Verdict {
+  return { cause, by: call.actor, isCertain: true, because: [said(call)] };
+}
+
+function said({ actor, name, line }: CallMoment): string {
+  return `${actor} called ${name} (line ${line})`;
+}
+
+function isChange({ name, errno }: CallMoment): boolean {
+  return name === "LOOP_CHANGE_FD" && errno === null;
+}
+
+function isScanning({ name, flags, errno }: CallMoment): boolean {
+  if (errno !== null) return false;
+  if (name === "BLKRRPART" || name === "LOOP_CHANGE_FD") return true;
+  const asks = ((flags ?? 0) & LoFlag.LO_FLAGS_PARTSCAN) !== 0;
+  return asks && (name === "LOOP_CONFIGURE" || name === "LOOP_SET_STATUS64");
+}
+
+function isEvent(moment: Moment): moment is UeventMoment {
+  return moment.kind === "uevent" && moment.group === "kernel" && !moment.isSynthetic;
+}
+
+function isRemove(moment: Moment): boolean {
+  return isEvent(moment) && moment.partition > 0 && moment.action === "remove";
+}
+
+function isChangeEvent(moment: Moment): boolean {
+  return isEvent(moment) && moment.partition === 0 && moment.action === "change";
+}
+
+function changesIn(moments: readonly Moment[]): number {
+  return moments.filter(isChangeEvent).length;
+}

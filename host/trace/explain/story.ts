@@ -1,0 +1,38 @@
+/**
+ * A log, explained: the life of each disk in it, what flapped and why, what was stale, lost or
+ * refused. Plain data, for people's words, for pages and for JSON.
+ */
+import { type Flap, flapsOf } from "./causes.ts";
+import { type Instance, type Life, livesOf, type Missing } from "./lives.ts";
+import type { GapMoment, Log, Moment, RefusedMoment, UeventMoment } from "./moments.ts";
+
+export interface DiskStory {
+  readonly disk: string;
+  readonly instances: readonly Instance[];
+  readonly flaps: readonly Flap[];
+  readonly stale: readonly UeventMoment[];
+  readonly missing: readonly Missing[];
+  /** all that is about the disk, in the order of the log */
+  readonly moments: readonly Moment[];
+}
+
+export interface Story {
+  readonly log: Log;
+  readonly disks: readonly DiskStory[];
+  readonly gaps: readonly GapMoment[];
+  readonly refused: readonly RefusedMoment[];
+}
+
+export function storyOf(log: Log): Story {
+  return {
+    log,
+    disks: livesOf(log).map((life) => diskStory(life, log)),
+    gaps: log.moments.filter((moment) => moment.kind === "gap"),
+    refused: log.moments.filter((moment) => moment.kind === "refused"),
+  };
+}
+
+function diskStory(life: Life, log: Log): DiskStory {
+  const { disk, instances, missing, moments } = life;
+  return { disk, instances, flaps: flapsOf(life, log), stale: life.stale, missing, moments };
+}
