@@ -4,6 +4,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { detachCommand } from "./commands/detach.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { exploreCommand } from "./commands/explore.ts";
 import { gcCommand } from "./commands/gc.ts";
 import { helpCommand } from "./commands/help.ts";
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   gcCommand,
   doctorCommand,
   replayCommand,
+  explainCommand,
   simCommand,
   exploreCommand,
   demoCommand,
