@@ -2,11 +2,12 @@
  * An explained log in words: what was plugged, dead, plugged and why, each instance, what is stale,
  * missing or lost. Pure; every text is escaped here.
  */
+import { causeTexts } from "../trace/explain/cause-text.ts";
 import type { Flap, FlapCause } from "../trace/explain/causes.ts";
 import type { Instance } from "../trace/explain/lives.ts";
+import { momentText, place, seconds, spanText } from "../trace/explain/moment-text.ts";
 import type { DiskStory, Story } from "../trace/explain/story.ts";
 import { escapeText, wrap } from "./format.ts";
-import { momentText, place, seconds, spanText } from "./moment-text.ts";
 import type { Output } from "./table.ts";
 
 type Paint = Output["paint"];
@@ -14,34 +15,6 @@ type Paint = Output["paint"];
 const widthMax = 100;
 /** Told one by one, of a disk. */
 const flapsMax = 20;
-
-/** What a cause is, and what keeps it from happening. */
-export const causeTexts: Readonly<Record<FlapCause, readonly [what: string, remedy: string]>> = {
-  "double-scan": [
-    "double scan by the kernel",
-    "attach without LO_FLAGS_PARTSCAN, open and close the disk once, then set the flag by " +
-      "LOOP_SET_STATUS64 (`diskseq attach` does that)",
-  ],
-  "udev-reread": [
-    "re-read by udev",
-    "hold LOCK_SH on the disk (flock) until every writable descriptor of it is closed, or attach " +
-      "through a node that udev does not watch (`diskseq attach` does both); udevd 259 and newer " +
-      "leave partitions alone that are as the table has them",
-  ],
-  reread: [
-    "re-read of the table (BLKRRPART)",
-    "hold a lock on the disk (flock) while its partitions are in use; `diskseq rescan` touches " +
-      "only what differs",
-  ],
-  "change-fd": ["another file behind the device (LOOP_CHANGE_FD)", "wait by the new diskseq"],
-  blkpg: ["partitions deleted and added (BLKPG)", "`diskseq rescan` touches only what differs"],
-  detach: ["detached, and attached again", "it is another instance: wait by its diskseq"],
-  "re-attach": [
-    "detached, and attached again by another process",
-    "the name belongs to another instance: judge events by the diskseq, not by the name",
-  ],
-  unknown: ["of unknown cause", "record with calls and both groups (`diskseq record`)"],
-};
 
 /** The story in words; disks without anything attached and without events are passed over. */
 export function storyLines(story: Story, paint: Paint): string[] {

@@ -3,10 +3,10 @@
  * every text is escaped here.
  */
 import type { Instance } from "../trace/explain/lives.ts";
+import { momentText, seconds, spanText, whoOf } from "../trace/explain/moment-text.ts";
 import type { LookMoment, Moment } from "../trace/explain/moments.ts";
 import type { DiskStory, Story } from "../trace/explain/story.ts";
 import { type Column, escapeText } from "./format.ts";
-import { momentText, seconds, spanText, whoOf } from "./moment-text.ts";
 import type { Output } from "./table.ts";
 
 type Paint = Output["paint"];

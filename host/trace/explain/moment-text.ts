@@ -1,6 +1,6 @@
 /** One moment of a log in a few words. Pure; nothing is escaped here. */
-import { LoFlag } from "../../assembly/wire/linux.ts";
-import type { CallMoment, LookMoment, Moment, UeventMoment } from "../trace/explain/moments.ts";
+import { LoFlag } from "../../../assembly/wire/linux.ts";
+import type { CallMoment, LookMoment, Moment, UeventMoment } from "./moments.ts";
 
 /** Who did or said it. */
 export function whoOf(moment: Moment): string {
