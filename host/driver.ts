@@ -3,7 +3,7 @@
  * Knows the boundary and nothing of loop devices; what an event means is the session's.
  */
 import type { Core, CoreCommand, CoreEvent, CorePartition, CoreUevent } from "./core.ts";
-import { Command, DatagramWord, Event, Fault, Group, Result, Step } from "./core.ts";
+import { Command, DatagramWord, Event, Fault, Group, Limit, Result, Step } from "./core.ts";
 import type { Kernel, KernelCall } from "./kernel.ts";
 import { kebab, syscallName } from "./names.ts";
 import type { StepReport } from "./types.ts";
@@ -78,6 +78,7 @@ export class Driver {
   /** Datagrams of each group so far, also those that count for nothing. */
   readonly received: Record<number, number> = { [Group.Kernel]: 0, [Group.Udev]: 0 };
   #receivedNs = 0n;
+  #isWanted: ((datagram: Uint8Array) => boolean) | undefined;
   /** Cancels the timer that is armed. */
   #timer: (() => void) | undefined;
   #timerAt = 0n;
@@ -100,6 +101,11 @@ export class Driver {
   /** See `Kernel`. */
   receiveBufferBytes(group: number): number | undefined {
     return this.#kernel.receiveBufferBytes(group);
+  }
+
+  /** From here on only datagrams that are wanted are handed in; undefined: all of them. */
+  sieve(isWanted: ((datagram: Uint8Array) => boolean) | undefined): void {
+    this.#isWanted = isWanted;
   }
 
   run(command: CoreCommand, watcher: Watcher): Running {
@@ -241,6 +247,7 @@ export class Driver {
     const now = this.#kernel.now();
     this.#receivedNs = now;
     for (let slot = 0; slot < count; slot++) {
+      if (this.#isWanted?.(this.#datagram(slot)) === false) continue;
       const fault = this.#core.handleDatagram(now, slot);
       const group = this.#record(slot, DatagramWord.Group);
       this.received[group] = (this.received[group] ?? 0) + 1;
@@ -259,6 +266,11 @@ export class Driver {
       bytes: this.#record(slot, DatagramWord.Bytes),
     };
     for (const listener of this.#listeners) listener.refused(refusal);
+  }
+
+  #datagram(slot: number): Uint8Array {
+    const at = slot * Limit.DatagramBytes;
+    return this.#core.slots.subarray(at, at + this.#record(slot, DatagramWord.Bytes));
   }
 
   #record(slot: number, word: DatagramWord): number {

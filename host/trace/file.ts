@@ -19,9 +19,10 @@ export class TraceFile {
   #hasEnded = false;
   #drained: (() => void) | undefined;
 
-  constructor(path: string) {
+  /** `wx`: there must be no such file. */
+  constructor(path: string, flags: "w" | "wx" = "w") {
     try {
-      this.#descriptor = openSync(path, "w");
+      this.#descriptor = openSync(path, flags);
     } catch (error) {
       this.#failure = error as Error;
     }
@@ -30,6 +31,11 @@ export class TraceFile {
   /** Bytes so far, about. */
   get size(): number {
     return this.#position + (this.#writing?.length ?? 0) + this.#pending;
+  }
+
+  /** Why it is not whole, as far as that is known. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   write(line: string): void {

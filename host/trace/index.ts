@@ -13,10 +13,16 @@ const limitMin = 1024 * 1024;
 export interface TraceOptions {
   /** Bytes that the trace may take, 1 MiB at least: what is older goes. Default: no limit. */
   readonly limit?: number | undefined;
+  /** Replace a file that is there (default), or fail. */
+  readonly overwrite?: boolean | undefined;
 }
 
 /** A recording under way. */
 export interface Trace {
+  /** Of the file so far; with a limit of its newer part. */
+  readonly bytes: number;
+  /** Why something of it is missing; undefined where nothing is. */
+  readonly failure: Error | undefined;
   /** Ends it. Resolves when the file is written; with an error where something of it is missing. */
   close(): Promise<Error | undefined>;
 }
@@ -27,6 +33,12 @@ export function record(path: string, core: Core, about: About, options: TraceOpt
   if (open.size === 0) process.on("exit", endAll);
   open.add(recording);
   return {
+    get bytes() {
+      return recording.bytes;
+    },
+    get failure() {
+      return recording.failure;
+    },
     close: () => {
       open.delete(recording);
       if (open.size === 0) process.off("exit", endAll);
@@ -54,11 +66,13 @@ class Recording {
   readonly #recorder: Recorder;
   #file: TraceFile;
   #headerBytes = 0;
-  /** Files that are being written to their end, and why one of them is not whole. */
-  #ending: Promise<Error | undefined> = Promise.resolve(undefined);
+  /** Files that are being written to their end. */
+  #ending: Promise<void> = Promise.resolve();
+  /** Why one of them is not whole. */
+  #failure: Error | undefined;
   #isOver = false;
 
-  constructor(path: string, core: Core, about: About, { limit }: TraceOptions) {
+  constructor(path: string, core: Core, about: About, { limit, overwrite }: TraceOptions) {
     if (limit !== undefined && !(limit >= limitMin)) {
       const message = `a trace's limit is 1 MiB at least, not ${limit} bytes`;
       throw new LoopError("ERR_LOOP_ARGUMENT", message);
@@ -67,7 +81,7 @@ class Recording {
     this.#core = core;
     this.#about = about;
     this.#half = (limit ?? Number.POSITIVE_INFINITY) / 2;
-    this.#file = new TraceFile(path);
+    this.#file = new TraceFile(path, overwrite === false ? "wx" : "w");
     this.#recorder = new Recorder(
       core,
       (line) => this.#file.write(line),
@@ -80,10 +94,19 @@ class Recording {
     core.observe(this.#recorder);
   }
 
+  get bytes(): number {
+    return this.#file.size;
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure ?? this.#file.failure;
+  }
+
   async close(): Promise<Error | undefined> {
     this.#end();
     this.#retire(this.#file);
-    return await this.#ending;
+    await this.#ending;
+    return this.failure;
   }
 
   closeNow(): void {
@@ -127,6 +150,8 @@ class Recording {
   #retire(file: TraceFile): void {
     const before = this.#ending;
     const end = file.close();
-    this.#ending = before.then(async (error) => (await end) ?? error);
+    this.#ending = before.then(async () => {
+      this.#failure = (await end) ?? this.#failure;
+    });
   }
 }
