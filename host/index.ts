@@ -9,6 +9,7 @@
 import type { BlockDevice, OpenBlockOptions } from "./block.ts";
 import { LoopError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
+import type { Recording, RecordOptions } from "./record.ts";
 import { Session } from "./session.ts";
 import type {
   ChangeOptions,
@@ -157,6 +158,19 @@ export async function trace(path: string, options: TraceOptions = {}): Promise<T
   return (await defaultSession()).trace(path, options);
 }
 
+/**
+ * Writes down what other programs do to disks: a trace of every block uevent, and of what sysfs
+ * showed at the start, after the events of a disk and after a loss. Attaches nothing, opens no
+ * device; needs no root where sockets and sysfs are open to all. To be called before anything else;
+ * until it ends, monitors of this process hear only what is recorded.
+ *
+ * @throws LoopError: ERR_LOOP_ARGUMENT when the file is there already, ERR_LOOP_SYSTEM when it
+ * cannot be written
+ */
+export async function record(path: string, options: RecordOptions = {}): Promise<Recording> {
+  return (await defaultSession()).record(path, options);
+}
+
 /** The kernel behind the functions above. */
 export async function defaultKernel(): Promise<Kernel> {
   return (await defaultSession()).kernel;
@@ -166,6 +180,7 @@ export type { BlockDevice, OpenBlockOptions } from "./block.ts";
 export { toJson } from "./describe.ts";
 export { exitCodeOf, LoopError, type LoopErrorCode, type Try } from "./errors.ts";
 export type { Holder, Kernel, KernelCall } from "./kernel.ts";
+export type { Recorded, Recording, RecordOptions } from "./record.ts";
 export { Session, type SessionOptions } from "./session.ts";
 export type * from "./stream-types.ts";
 export type { DetachTarget } from "./target.ts";

@@ -28,6 +28,7 @@ import { listLoops } from "./list.ts";
 import { type MonitorRequest, MonitorStream } from "./monitor.ts";
 import { deviceName } from "./names.ts";
 import { checkAttachOptions, checkDetachOptions, defaultTimeoutMs } from "./options.ts";
+import { type Recording, type RecordOptions, recordOthers } from "./record.ts";
 import type {
   ChangeOptions,
   Garbage,
@@ -112,6 +113,11 @@ export class Session {
     const facts = machineFacts(this.kernel.name);
     const sha256 = this.#isOwnCore ? "unknown" : coreSha256();
     return record(path, this.#core, { core: sha256, facts }, options);
+  }
+
+  /** See `record` of the package. */
+  async record(path: string, options: RecordOptions = {}): Promise<Recording> {
+    return recordOthers(this, (isWanted) => this.#driver.sieve(isWanted), path, options);
   }
 
   /** See `attach` of the package. */

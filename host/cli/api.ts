@@ -82,5 +82,6 @@ async function simulatedApi(version: string): Promise<Api> {
     resize: (target, options) => session.resize(target, options),
     collectGarbage: (options) => session.collectGarbage(options),
     trace: (path, options) => session.trace(path, options),
+    record: (path, options) => session.record(path, options),
   };
 }

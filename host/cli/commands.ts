@@ -10,6 +10,7 @@ import { gcCommand } from "./commands/gc.ts";
 import { helpCommand } from "./commands/help.ts";
 import { listCommand } from "./commands/list.ts";
 import { monitorCommand } from "./commands/monitor.ts";
+import { recordCommand } from "./commands/record.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { rescanCommand } from "./commands/rescan.ts";
 import { resizeCommand } from "./commands/resize.ts";
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   resizeCommand,
   gcCommand,
   doctorCommand,
+  recordCommand,
   replayCommand,
   explainCommand,
   simCommand,

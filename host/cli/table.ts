@@ -4,6 +4,7 @@
  * A command is one entry (`defineCommand` in its file under `commands/`) and one line in
  * `commands.ts`. Knows nothing of any single command, and does no input or output.
  */
+import type { Recording, RecordOptions } from "../record.ts";
 import type {
   ChangeOptions,
   Garbage,
@@ -124,6 +125,7 @@ export interface Api {
   resize(target: string, options?: ChangeOptions): Promise<Resized>;
   collectGarbage(options?: GarbageOptions): Promise<Garbage[]>;
   trace(path: string, options?: TraceOptions): Promise<Trace>;
+  record(path: string, options?: RecordOptions): Promise<Recording>;
 }
 
 export type Format = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";

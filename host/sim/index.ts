@@ -15,6 +15,7 @@ import { type Validation, validateTrace } from "./validate.ts";
 export { toJson } from "../describe.ts";
 export { exitCodeOf, LoopError, type LoopErrorCode, type Try } from "../errors.ts";
 export type { Holder, Kernel, KernelCall } from "../kernel.ts";
+export type { Recorded, Recording, RecordOptions } from "../record.ts";
 export { Session, type SessionOptions } from "../session.ts";
 export type * from "../stream-types.ts";
 export type * from "../types.ts";

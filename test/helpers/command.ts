@@ -19,6 +19,7 @@ export const noApi: Api = {
   resize: () => unexpected("resize"),
   collectGarbage: () => unexpected("collectGarbage"),
   trace: () => unexpected("trace"),
+  record: () => unexpected("record"),
 };
 
 function unexpected(name: string): never {
