@@ -111,8 +111,10 @@ export class Session {
 
   #record(path: string, options: TraceOptions = {}): Trace {
     const facts = machineFacts(this.kernel.name);
-    const sha256 = this.#isOwnCore ? "unknown" : coreSha256();
-    return record(path, this.#core, { core: sha256, facts }, options);
+    const about = this.#isOwnCore
+      ? { core: "unknown", facts }
+      : { core: coreSha256(), load: loadDefaultCore, facts };
+    return record(path, this.#core, about, options);
   }
 
   /** See `record` of the package. */

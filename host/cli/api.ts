@@ -17,6 +17,10 @@ export const kernelOption = {
   },
 } as const satisfies Options;
 
+export const redactOption = {
+  redact: { kind: "flag", summary: "leave names out of it; it runs again all the same" },
+} as const satisfies Options;
+
 export const traceOption = {
   trace: {
     kind: "text",
@@ -28,6 +32,7 @@ export const traceOption = {
     value: "SIZE",
     summary: "keep the trace within this: what is older goes; FILE.1 is the part before FILE",
   },
+  ...redactOption,
 } as const satisfies Options;
 
 /** Of every command that touches devices. */
@@ -40,18 +45,22 @@ export interface SessionValues {
   readonly trace?: string | undefined;
   /** bytes of it */
   readonly limit?: bigint | undefined;
+  /** names are left out of it */
+  readonly redact?: boolean | undefined;
 }
 
 /** The API on that kernel, recorded where that is asked for. */
 export async function openApi(context: Context, values: SessionValues): Promise<Api> {
-  if (values.limit !== undefined && values.trace === undefined) {
-    throw new LoopError("ERR_LOOP_ARGUMENT", "--limit is that of a trace: give --trace FILE too");
+  if (values.trace === undefined && (values.limit !== undefined || values.redact)) {
+    const option = values.redact ? "--redact" : "--limit";
+    const message = `${option} is that of a trace: give --trace FILE too`;
+    throw new LoopError("ERR_LOOP_ARGUMENT", message);
   }
   const api = await openKernel(context, values.kernel);
   if (values.trace === undefined) return api;
   const { stderr } = context;
   const limit = values.limit === undefined ? undefined : Number(values.limit);
-  const trace = await api.trace(values.trace, { limit });
+  const trace = await api.trace(values.trace, { limit, redact: values.redact });
   context.atEnd(async () => {
     const error = await trace.close();
     const label = stderr.paint("yellow", "diskseq:");

@@ -6,6 +6,7 @@ import { LoopError } from "../errors.ts";
 import { TraceFile } from "./file.ts";
 import { type About, headerOf, type Snapshot, spell } from "./lines.ts";
 import { Recorder } from "./recorder.ts";
+import { Redactor } from "./redactor.ts";
 
 /** What a core remembers takes a part of that, compressed. */
 const limitMin = 1024 * 1024;
@@ -15,6 +16,13 @@ export interface TraceOptions {
   readonly limit?: number | undefined;
   /** Replace a file that is there (default), or fail. */
   readonly overwrite?: boolean | undefined;
+  /**
+   * Names are left out, and the trace runs again all the same. What may still be read off it: the
+   * kernel's own names and paths of devices, numbers, sizes, kinds and times, the keys of
+   * properties, how long names are and which are equal, and of a broken table what stands where its
+   * numbers would.
+   */
+  readonly redact?: boolean | undefined;
 }
 
 /** A recording under way. */
@@ -60,7 +68,10 @@ function endAll(): void {
  */
 class Recording {
   readonly #path: string;
+  /** The one that is written down. */
   readonly #core: Core;
+  /** The one that is driven, and who tells the other of it; undefined: it is the same one. */
+  readonly #redacted: { readonly core: Core; readonly redactor: Redactor } | undefined;
   readonly #about: About;
   readonly #half: number;
   readonly #recorder: Recorder;
@@ -72,18 +83,27 @@ class Recording {
   #failure: Error | undefined;
   #isOver = false;
 
-  constructor(path: string, core: Core, about: About, { limit, overwrite }: TraceOptions) {
+  constructor(path: string, core: Core, about: About, options: TraceOptions) {
+    const { limit, overwrite, redact } = options;
     if (limit !== undefined && !(limit >= limitMin)) {
       const message = `a trace's limit is 1 MiB at least, not ${limit} bytes`;
       throw new LoopError("ERR_LOOP_ARGUMENT", message);
     }
+    if (redact && about.load === undefined) {
+      throw new LoopError("ERR_LOOP_ARGUMENT", "what a core of your own is told stays as it is");
+    }
     this.#path = path;
-    this.#core = core;
+    const shadow = redact ? about.load?.(core.options) : undefined;
+    this.#core = shadow ?? core;
+    this.#redacted = shadow && {
+      core,
+      redactor: new Redactor(core, shadow, (why) => this.#end(why)),
+    };
     this.#about = about;
     this.#half = (limit ?? Number.POSITIVE_INFINITY) / 2;
     this.#file = new TraceFile(path, overwrite === false ? "wx" : "w");
     this.#recorder = new Recorder(
-      core,
+      this.#core,
       (line) => this.#file.write(line),
       () => {
         // Most of a part is records, however much the core remembered.
@@ -91,7 +111,8 @@ class Recording {
       },
     );
     this.#begin();
-    core.observe(this.#recorder);
+    this.#core.observe(this.#recorder);
+    this.#redacted?.core.observe(this.#redacted.redactor);
   }
 
   get bytes(): number {
@@ -114,15 +135,23 @@ class Recording {
     this.#file.closeNow();
   }
 
-  #end(): void {
+  /** `why`: it ends before what it records does. */
+  #end(why?: string): void {
+    if (this.#isOver) return;
+    if (why === undefined) this.#redacted?.redactor.end();
     if (this.#isOver) return;
     this.#isOver = true;
+    if (why !== undefined) this.#failure = new Error(why);
+    this.#redacted?.core.observe(undefined);
     this.#core.observe(undefined);
-    this.#recorder.end();
+    this.#recorder.end(why);
   }
 
   #begin(from?: Snapshot): void {
-    const header = headerOf(this.#core, this.#about, from);
+    const header = {
+      ...headerOf(this.#core, this.#about, from),
+      ...(this.#redacted && { redacted: true as const }),
+    };
     const line = spell(header);
     this.#headerBytes = line.length;
     this.#file.write(line);

@@ -22,7 +22,7 @@ import {
 import { argumentBytes } from "../../assembly/wire/calls.ts";
 import { encodeBase64 } from "../base64.ts";
 import type { Core } from "../core.ts";
-import type { CoreCall, CoreEvent, CoreUevent } from "../core-types.ts";
+import type { CoreCall, CoreEvent, CoreOptions, CoreUevent } from "../core-types.ts";
 import { crc32 } from "./crc32.ts";
 
 const encoder = new TextEncoder();
@@ -49,6 +49,8 @@ export interface Header {
   readonly watches: number;
   /** where it begins in the midst of a core's life: what that remembered then */
   readonly from?: Snapshot;
+  /** names are left out */
+  readonly redacted?: true;
   /** what ran where, for people */
   readonly facts: Readonly<Record<string, string>>;
 }
@@ -57,6 +59,8 @@ export interface Header {
 export interface About {
   /** sha256 of its core.wasm */
   readonly core: string;
+  /** Starts another such core; undefined: nobody can. */
+  readonly load?: ((options: CoreOptions) => Core) | undefined;
   readonly facts: Readonly<Record<string, string>>;
 }
 
@@ -85,10 +89,9 @@ export interface Snapshot {
   readonly calls: readonly CoreCall[];
 }
 
-export interface Footer {
-  readonly end: "ok";
-  readonly records: number;
-  readonly h: string;
+/** `why`: what was recorded went on where the recording did not. */
+export function footer(records: number, h: string, why: string | undefined): object {
+  return { end: why === undefined ? "ok" : "cut", records, h, why };
 }
 
 /** A line; whoever compares two compares their text. Keys are plain words, in the order given. */

@@ -50,6 +50,7 @@ export function parseHeader(line: Line): Header {
     partitions: capacity("partitions", Limit.PartitionsMax),
     watches: capacity("watches", Limit.WatchesMax),
     ...(from !== undefined && { from: parseSnapshot(from, refuse) }),
+    ...(fields.get("redacted") === true && { redacted: true as const }),
     facts: fields.object("facts") as Header["facts"],
   };
 }

@@ -15,6 +15,7 @@ import type {
 import {
   answerBytes,
   datagramOf,
+  footer,
   outputs,
   seal,
   spell,
@@ -119,15 +120,18 @@ export class Recorder implements Tap {
     this.#put(outputs.timeout(at, this.#core.timeoutReason()));
   }
 
-  /** The last line. Of a core that panicked it is the input from which it did not come back. */
-  end(): void {
+  /**
+   * The last line. Of a core that panicked it is the input from which it did not come back.
+   * `why`: what is recorded goes on.
+   */
+  end(why?: string): void {
     if (this.#input !== undefined) {
       this.#put(this.#input, seal);
       return;
     }
     if (this.#core.hasPanicked) return;
     const h = spellHash(this.#core.stateHash());
-    this.#write(spell({ end: "ok", records: this.#records, h }));
+    this.#write(spell(footer(this.#records, h, why)));
   }
 
   #put(record: object, toLine = spell): void {

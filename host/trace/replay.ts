@@ -13,6 +13,7 @@ import { crc32 } from "./crc32.ts";
 import { inflateInto } from "./inflate.ts";
 import {
   answerBytes,
+  footer,
   type Header,
   outputs,
   type Snapshot,
@@ -42,6 +43,8 @@ export interface Replayed {
   readonly divergence: Divergence | undefined;
   /** the recording has no end: it was cut short */
   readonly isCut: boolean;
+  /** what the recording says of why it was */
+  readonly why: string | undefined;
 }
 
 export interface ReplayOptions {
@@ -74,8 +77,9 @@ export async function replay(
   if (run === undefined) throw new LoopError("ERR_TRACE_FORMAT", "the trace is empty");
   const { header, records, divergence, hash } = run;
   onEnd?.(header, run.core);
-  const isCut = !run.hasEnded && divergence === undefined && records <= to;
-  return { header, records, hash, divergence, isCut };
+  const isWhole = run.hasEnded && run.why === undefined;
+  const isCut = !isWhole && divergence === undefined && records <= to;
+  return { header, records, hash, divergence, isCut, why: run.why };
 }
 
 class Replay {
@@ -84,6 +88,7 @@ class Replay {
   records = 0;
   divergence: Divergence | undefined;
   hasEnded = false;
+  why: string | undefined;
   #now = 0n;
   readonly #calls = new Map<number, CoreCall>();
   readonly #uevents = new UeventReader();
@@ -150,7 +155,7 @@ class Replay {
 
   #parsed(line: Line, fields: Fields): void {
     if (fields.get("end") !== undefined) {
-      this.#end(line);
+      this.#end(line, fields);
       return;
     }
     if (fields.get("n") !== this.records) {
@@ -160,9 +165,10 @@ class Replay {
     else this.#output(String(fields.get("out")), line, fields);
   }
 
-  #end(line: Line): void {
+  #end(line: Line, fields: Fields): void {
     this.hasEnded = true;
-    this.#compare(line, spell({ end: "ok", records: this.records, h: this.hash }));
+    if (fields.get("why") !== undefined) this.why = fields.text("why");
+    this.#compare(line, spell(footer(this.records, this.hash, this.why)));
   }
 
   #compare(line: Line, actual: string): void {

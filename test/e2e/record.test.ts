@@ -2,10 +2,12 @@
  * `diskseq record` as a process on real events: what another process does to a loop device is in
  * the file, and what sysfs showed of it; the file runs again; how it ends.
  */
-import { chmodSync, existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { linuxFilesystem, mebibyte, writeImage } from "../../host/cli/image.ts";
 import { gptImage } from "../helpers/images.ts";
+import { leaksOf } from "../helpers/leaks.ts";
 import { ownLoop } from "../helpers/loops.ts";
 import { command, type Running, startCommand } from "../helpers/process.ts";
 import { readRecorded } from "../helpers/recorded.ts";
@@ -97,18 +99,45 @@ behaviour("one disk, so many events, and SIGTERM", ["root"], async (scene) => {
   assert.match(again.stderr, "--force replaces it");
 });
 
-behaviour("without root it records what it may hear", ["root", "setpriv"], async (scene) => {
-  chmodSync(scene.directory, 0o777);
-  const ids = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"];
+behaviour("redacted, no name of an image or a partition is in it", ["root"], async (scene) => {
+  const image = scene.path("canary.img");
+  writeImage(image, 8 * mebibyte, [
+    { name: "name-canary", type: linuxFilesystem, start: mebibyte, size: 4 * mebibyte },
+  ]);
+  const own = scene.path("own.ndjson");
+  const others = scene.path("others.ndjson");
+  const running = await recording(scene, [others, "--redact"]);
+  const disk = await scene.attach(image, "--trace", own, "--redact");
+  await scene.detach(disk.device);
+  running.child.kill("SIGINT");
+  assert.is((await running.outcome).status, 0);
+  const uuid = disk.partitions[0]?.uuid ?? "";
+  const guid = Buffer.from(readFileSync(image).subarray(1024 + 16, 1024 + 32));
+  for (const path of [own, others]) {
+    assert.equal(leaksOf(path, ["canary", uuid, uuid.toLowerCase(), guid]), [], path);
+    await expectReplays(path);
+  }
+  const told = readRecorded(others).flatMap((one) => (one.kind === "uevent" ? [one] : []));
+  assert.ok(told.some(({ diskseq }) => diskseq === BigInt(disk.diskseq ?? 0)));
+});
+
+behaviour("without any capability it records the same", ["root", "setpriv"], async (scene) => {
+  const none = ["--bounding-set=-all", "--inh-caps=-all"];
   const loop = await ownLoop(scene);
   const path = scene.path("user.ndjson");
   const args = [path, "--disk", loop.name, "--for", "1s"];
-  const running = await recording(scene, args, ["setpriv", ...ids]);
+  const running = await recording(scene, args, ["setpriv", ...none]);
   const next = await loop.replace();
   const { status, stderr } = await running.outcome;
   assert.is(status, 0, stderr);
-  const disks = readRecorded(path).flatMap((entry) => (entry.kind === "disk" ? [entry] : []));
+  const entries = readRecorded(path);
+  assert.ok(entries.some((entry) => entry.kind === "uevent"));
+  const disks = entries.flatMap((entry) => (entry.kind === "disk" ? [entry] : []));
   assert.ok(disks.some(({ diskseq }) => diskseq === next));
+  assert.match(
+    readFileSync(path, "utf8").split("\n", 1)[0] ?? "",
+    '"capabilities":"0000000000000000"',
+  );
   await expectReplays(path);
   const refused = await command(["record", "/proc/t.ndjson", "--for", "1ms"]);
   assert.is(refused.status, 1);

@@ -137,7 +137,11 @@ const refused: readonly [
     /line 1 .*ABI 999/,
   ],
   ["cut in a line", (lines) => lines.slice(0, 30).join("\n").slice(0, -20), /line 30 .*not JSON/],
-  ["cut between lines", (lines) => `${lines.slice(0, 30).join("\n")}\n`, /cut short.*record 28/],
+  [
+    "cut between lines",
+    (lines) => `${lines.slice(0, 30).join("\n")}\n`,
+    /cut short after record 28: it has no end/,
+  ],
   [
     "a line is missing",
     (lines) => lines.toSpliced(20, 1).join("\n"),

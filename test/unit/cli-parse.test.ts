@@ -124,6 +124,7 @@ test("detach takes several targets", () => {
     kernel: undefined,
     trace: undefined,
     limit: undefined,
+    redact: false,
   });
   refused(["detach"], "TARGET is missing");
   refused(["detach", "x", "--lasy"], "did you mean '--lazy'");
@@ -152,7 +153,7 @@ test("an optional value stands behind =, or there is none", () => {
 test("wait, rescan, resize and gc understand their options", () => {
   const { operands, options } = parsed(..."wait a b --udev --removed --timeout 0".split(" "));
   assert.equal(operands, ["a", "b"]);
-  const session = { kernel: undefined, trace: undefined, limit: undefined };
+  const session = { kernel: undefined, trace: undefined, limit: undefined, redact: false };
   const given = { udev: true, removed: true, timeout: 0 };
   assert.equal(options, { partitions: undefined, ...given, ...session });
   for (const name of ["rescan", "resize"]) {

@@ -28,11 +28,14 @@ test("--json is one object with the counts", async () => {
 });
 
 test("options reach the API, nothing else does", async () => {
-  const { path, options } = await run("record x --disk loop3 --count 9 --limit 2MiB --force");
+  const { path, options } = await run(
+    "record x --disk loop3 --count 9 --limit 2MiB --force --redact",
+  );
   const { signal, onWarning, ...others } = options ?? {};
   assert.ok(signal instanceof AbortSignal && onWarning !== undefined);
   assert.is(path, "x");
-  assert.equal(others, { disk: "loop3", count: 9, limit: 2 << 20, force: true });
+  const wanted = { disk: "loop3", count: 9, limit: 2 << 20, force: true, redact: true };
+  assert.equal(others, wanted);
 });
 
 test("without a name the file is called after the time", async () => {

@@ -4,7 +4,7 @@
  * As for `monitor`, a signal is the usual end and no interruption.
  */
 import type { Recorded, Recording } from "../../record.ts";
-import { kernelOption, openApi } from "../api.ts";
+import { kernelOption, openApi, redactOption } from "../api.ts";
 import { escapeText, jsonLine } from "../format.ts";
 import { listen } from "../interrupt.ts";
 import { warner } from "../report.ts";
@@ -25,6 +25,7 @@ const options = {
     value: "SIZE",
     summary: "keep the trace within this: what is older goes; FILE.1 is the part before FILE",
   },
+  ...redactOption,
   force: { kind: "flag", summary: "replace FILE where it is there already" },
   ...kernelOption,
 } as const satisfies Options;
@@ -54,7 +55,7 @@ export const recordCommand = defineCommand({
   ],
   async run({ options: given, operands: [file = defaultFile()], json }, context) {
     const api = await openApi(context, { kernel: given.kernel });
-    const { disk, count, limit, force } = given;
+    const { disk, count, limit, redact, force } = given;
     const end = new AbortController();
     // Whoever asks twice does not want to wait: the second signal has its usual effect.
     const stop = listen(["SIGINT", "SIGTERM"], () => {
@@ -67,6 +68,7 @@ export const recordCommand = defineCommand({
         disk,
         count,
         limit: limit === undefined ? undefined : Number(limit),
+        redact,
         force,
         signal: end.signal,
         onWarning: warner(context),

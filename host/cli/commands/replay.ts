@@ -55,12 +55,12 @@ export const replayCommand = defineCommand({
       },
     });
     const seconds = Math.max(now() - beginMs, 0.001) / 1000;
-    const { records, hash, divergence, isCut } = replayed;
+    const { records, hash, divergence, isCut, why } = replayed;
     const isShort = to !== undefined && records <= to && divergence === undefined;
     if (json) {
       const perSecond = Math.round(records / seconds);
       stdout.write(
-        jsonLine({ records, hash, isCut, divergence, recordsPerSecond: perSecond, state }),
+        jsonLine({ records, hash, isCut, why, divergence, recordsPerSecond: perSecond, state }),
       );
     } else if (divergence !== undefined) {
       const { line, expected, actual } = divergence;
@@ -80,8 +80,10 @@ export const replayCommand = defineCommand({
     }
     const complain = (text: string) => stderr.write(`${stderr.paint("red", "diskseq:")} ${text}\n`);
     if (isShort) complain(`replay: the trace ends before record ${to}`);
-    else if (isCut)
-      complain(`replay: the trace is cut short: it has no end after record ${records - 1}`);
+    else if (isCut) {
+      const reason = why === undefined ? "it has no end" : escapeText(why);
+      complain(`replay: the trace is cut short after record ${records - 1}: ${reason}`);
+    }
     return isCut || isShort ? 1 : 0;
   },
 });

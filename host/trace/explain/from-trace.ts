@@ -103,7 +103,7 @@ class Reader {
     }
     const fields = parseLine(line);
     if (fields.get("end") !== undefined) {
-      this.#hasEnded = true;
+      this.#hasEnded = fields.get("end") === "ok";
       return;
     }
     const t = Number(fields.decimal("t"));
