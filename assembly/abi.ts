@@ -207,7 +207,7 @@ export enum CallWord {
   Partition = 8,
   Argument = 9,
   Argument2 = 10,
-  /** Offset of the operation's buffer in memory. */
+  /** Where the operation's buffer lies among the buffers. */
   Buffer = 11,
   /** Bytes of the buffer that the call reads or may fill. */
   Bytes = 12,
