@@ -10,17 +10,35 @@
 #include <string.h>
 
 #include "core.h"
+#ifndef WASM2C_1_0_32
+#include "wasm-rt-exceptions.h"
+#endif
 #include "wasm-rt-impl.h"
+
+/* How wasm2c names what it makes: up to 1.0.32, and since. */
+#ifdef WASM2C_1_0_32
+typedef Z_core_instance_t instance_t;
+#define CORE(name) Z_coreZ_##name
+#define CORE_ABI_VERSION Z_coreZ_LimitZ2EAbiVersion
+#define CORE_INSTANTIATE Z_core_instantiate
+#define CORE_FREE Z_core_free
+#else
+typedef w2c_core instance_t;
+#define CORE(name) w2c_core_##name
+#define CORE_ABI_VERSION w2c_core_Limit0x2EAbiVersion
+#define CORE_INSTANTIATE wasm2c_core_instantiate
+#define CORE_FREE wasm2c_core_free
+#endif
 
 enum { CALL_WORDS = 13, EVENT_WORDS = 25, PARTITION_WORDS = 22, WORDS_MAX = 32 };
 
-static Z_core_instance_t core;
+static instance_t core;
 /* What the line is when the core has its say. */
 static char actual[1 << 16];
 static long inputs;
 
 static uint8_t *memory(uint32_t at) {
-  return Z_coreZ_memory(&core)->data + at;
+  return CORE(memory)(&core)->data + at;
 }
 
 static void say(const char *format, ...) {
@@ -33,7 +51,7 @@ static void say(const char *format, ...) {
 /* Words of the outbox, without the zeros at their end. */
 static void say_words(const char *kind, int count) {
   uint64_t words[WORDS_MAX];
-  memcpy(words, memory(Z_coreZ_outboxAt(&core)), sizeof words);
+  memcpy(words, memory(CORE(outboxAt)(&core)), sizeof words);
   while (count > 0 && words[count - 1] == 0) count--;
   char *end = actual + sprintf(actual, "%s", kind);
   for (int i = 0; i < count; i++) end += sprintf(end, " %" PRIx64, words[i]);
@@ -42,11 +60,11 @@ static void say_words(const char *kind, int count) {
 static void say_partition(uint32_t operation, uint32_t index) {
   char kind[64];
   snprintf(kind, sizeof kind, "partition %" PRIx32 " %" PRIx32, operation, index);
-  say_words(kind, Z_coreZ_selectPartition(&core, operation, index) ? PARTITION_WORDS : 0);
+  say_words(kind, CORE(selectPartition)(&core, operation, index) ? PARTITION_WORDS : 0);
 }
 
 static void say_bytes(uint32_t at, uint32_t count) {
-  const uint8_t *bytes = memory(Z_coreZ_buffersAt(&core)) + at;
+  const uint8_t *bytes = memory(CORE(buffersAt)(&core)) + at;
   char *end = actual + sprintf(actual, "bytes %" PRIx32 " %" PRIx32, at, count);
   while (count > 0 && bytes[count - 1] == 0) count--;
   if (count > 0) *end++ = ' ';
@@ -55,33 +73,33 @@ static void say_bytes(uint32_t at, uint32_t count) {
 
 /* Nothing else may come out. */
 static void say_done(void) {
-  if (Z_coreZ_pollEvent(&core)) {
+  if (CORE(pollEvent)(&core)) {
     say_words("event", EVENT_WORDS);
-  } else if (Z_coreZ_pollCall(&core)) {
+  } else if (CORE(pollCall)(&core)) {
     say_words("call", CALL_WORDS);
   } else {
-    uint64_t at = Z_coreZ_pollTimeout(&core);
-    uint32_t reason = Z_coreZ_timeoutReason(&core);
-    say("done %" PRIx64 " %" PRIx32 " %" PRIx64, at, reason, Z_coreZ_stateHash(&core));
+    uint64_t at = CORE(pollTimeout)(&core);
+    uint32_t reason = CORE(timeoutReason)(&core);
+    say("done %" PRIx64 " %" PRIx32 " %" PRIx64, at, reason, CORE(stateHash)(&core));
   }
 }
 
 static void put(const char *region, uint32_t at, uint32_t count, const char *digits) {
-  uint32_t buffers = Z_coreZ_buffersAt(&core);
-  if (!strcmp(region, "inbox")) at += Z_coreZ_inboxAt(&core);
-  else if (!strcmp(region, "slots")) at += buffers + Z_coreZ_slotsAt(&core);
-  else if (!strcmp(region, "records")) at += buffers + Z_coreZ_recordsAt(&core);
+  uint32_t buffers = CORE(buffersAt)(&core);
+  if (!strcmp(region, "inbox")) at += CORE(inboxAt)(&core);
+  else if (!strcmp(region, "slots")) at += buffers + CORE(slotsAt)(&core);
+  else if (!strcmp(region, "records")) at += buffers + CORE(recordsAt)(&core);
   else at += buffers;
   memset(memory(at), 0, count);
   for (unsigned i = 0, byte; sscanf(digits + 2 * i, "%2x", &byte) == 1; i++) memory(at)[i] = byte;
 }
 
 static int32_t hand(const char *kind, uint64_t now, uint32_t first, uint32_t second) {
-  if (!strcmp(kind, "command")) return Z_coreZ_handleCommand(&core, now);
-  if (!strcmp(kind, "completion")) return Z_coreZ_handleCompletion(&core, now, first, second);
-  if (!strcmp(kind, "datagram")) return Z_coreZ_handleDatagram(&core, now, first);
-  if (!strcmp(kind, "overrun")) return Z_coreZ_handleOverrun(&core, now, first, second);
-  return Z_coreZ_handleTimeout(&core, now);
+  if (!strcmp(kind, "command")) return CORE(handleCommand)(&core, now);
+  if (!strcmp(kind, "completion")) return CORE(handleCompletion)(&core, now, first, second);
+  if (!strcmp(kind, "datagram")) return CORE(handleDatagram)(&core, now, first);
+  if (!strcmp(kind, "overrun")) return CORE(handleOverrun)(&core, now, first, second);
+  return CORE(handleTimeout)(&core, now);
 }
 
 /* An input's last word is the core's answer. */
@@ -95,7 +113,7 @@ static void say_input(const char *line, const char *kind, char words[][64], int 
     say("%.*s %" PRIx64, given, line, (uint64_t)answer);
   } else {
     /* Who panics says where. */
-    int is_told = memory(Z_coreZ_panicNote(&core))[0] != 0;
+    int is_told = memory(CORE(panicNote)(&core))[0] != 0;
     say("%.*s %s", given, line, is_told ? "panic" : "a panic without a word");
   }
 }
@@ -112,20 +130,20 @@ static void play(const char *line) {
   } else if (!strcmp(kind, "diskseq-vectors")) {
     say("%s 1", kind);
   } else if (!strcmp(kind, "abi")) {
-    say("abi %" PRIx32, *Z_coreZ_LimitZ2EAbiVersion(&core));
+    say("abi %" PRIx32, *CORE_ABI_VERSION(&core));
   } else if (!strcmp(kind, "start")) {
-    Z_coreZ_start(&core, strtoull(words[1], NULL, 16), second, strtoul(words[3], NULL, 16),
+    CORE(start)(&core, strtoull(words[1], NULL, 16), second, strtoul(words[3], NULL, 16),
                   strtoul(words[4], NULL, 16));
     say("%s", line);
   } else if (!strcmp(kind, "put")) {
     put(words[1], second, strtoul(words[3], NULL, 16), count > 4 ? line + at : "");
     say("%s", line);
   } else if (!strcmp(kind, "event")) {
-    say_words(kind, Z_coreZ_pollEvent(&core) ? EVENT_WORDS : 0);
+    say_words(kind, CORE(pollEvent)(&core) ? EVENT_WORDS : 0);
   } else if (!strcmp(kind, "partition")) {
     say_partition(first, second);
   } else if (!strcmp(kind, "call")) {
-    say_words(kind, Z_coreZ_pollCall(&core) ? CALL_WORDS : 0);
+    say_words(kind, CORE(pollCall)(&core) ? CALL_WORDS : 0);
   } else if (!strcmp(kind, "bytes")) {
     say_bytes(first, second);
   } else if (!strcmp(kind, "done")) {
@@ -143,7 +161,7 @@ static int run(const char *path, long *inputs_run) {
   const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
   FILE *file = fopen(path, "r");
   if (file == NULL) return perror(path), 0;
-  Z_core_instantiate(&core);
+  CORE_INSTANTIATE(&core);
   int number = 0, is_good = 1, has_ended = 0;
   for (inputs = 0; is_good && fgets(line, sizeof line, file) != NULL;) {
     line[strcspn(line, "\n")] = 0;
@@ -155,7 +173,7 @@ static int run(const char *path, long *inputs_run) {
   if (!is_good) printf("%s:%d: '%.200s', not '%.200s'\n", name, number, actual, line);
   else if (!has_ended) printf("%s:%d: the file was cut short\n", name, number + 1);
   fclose(file);
-  Z_core_free(&core);
+  CORE_FREE(&core);
   *inputs_run += inputs;
   return is_good && has_ended;
 }
@@ -163,7 +181,9 @@ static int run(const char *path, long *inputs_run) {
 int main(int count, char **paths) {
   long inputs_run = 0, refused = 0;
   wasm_rt_init();
+#ifdef WASM2C_1_0_32
   Z_core_init_module();
+#endif
   for (int i = 1; i < count; i++) refused += !run(paths[i], &inputs_run);
   printf("c: %d files, %ld inputs, %ld refused\n", count - 1, inputs_run, refused);
   return refused > 0;

@@ -106,7 +106,7 @@ async function findChromium(): Promise<Runtime | string> {
 /* C. */
 
 /** Where the C that every module made by wasm2c needs lies: of Debian, of a build of one's own. */
-const runtimeDirectories = ["/usr/share/wabt/wasm2c", "/usr/local/share/wabt/wasm2c"];
+const runtimeDirectories = ["/usr/src/wasm2c", "/usr/local/share/wabt/wasm2c"];
 
 async function findC(): Promise<Runtime | string> {
   const [wasm2c, compiler] = [inPath("wasm2c"), inPath("cc", "gcc", "clang")];
@@ -121,12 +121,13 @@ async function findC(): Promise<Runtime | string> {
   const program = join(made, "host");
   const translated = await printed(wasm2c, [corePath, "--module-name=core", "-o", source], made);
   if (translated.status !== 0) return `wasm2c ${version} refuses: ${lastLine(translated.text)}`;
-  if (!readFileSync(join(made, "core.h"), "utf8").includes("Z_core_instance_t")) {
-    return `wasm2c ${version} gives functions other names than 1.0.32, for which host.c is written`;
-  }
+  const isOld = readFileSync(join(made, "core.h"), "utf8").includes("Z_core_instance_t");
+  const names = isOld ? ["-DWASM2C_1_0_32"] : [];
   const host = join(packageRoot, "test/conformance/host.c");
-  const sources = [host, source, join(directory, "wasm-rt-impl.c")];
-  const args = ["-O1", "-w", `-I${made}`, `-I${directory}`, "-o", program, ...sources, "-lm"];
+  const given = namesIn(directory).filter((name) => name.endsWith("-impl.c"));
+  const sources = [host, source, ...given.map((name) => join(directory, name))];
+  const includes = [`-I${made}`, `-I${directory}`];
+  const args = ["-O1", "-w", ...names, ...includes, "-o", program, ...sources, "-lm"];
   const built = await printed(compiler, args, made);
   if (built.status !== 0) throw new Error(`host.c does not compile: ${built.text}`);
   return {
