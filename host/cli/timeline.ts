@@ -21,6 +21,9 @@ const columns: readonly Column[] = [
 ];
 const widths = [6, 12, 8, 7, 8, 47];
 
+/** What they found follows them. */
+const looks: readonly string[] = ["read disk", "list partitions"];
+
 /** One line for each moment: when, who, what; and the partitions, plugged or not. */
 export function* timelineLines(
   { disk, moments: own, instances }: DiskStory,
@@ -48,6 +51,7 @@ export function* timelineLines(
     }
     if (moment.kind !== "gap" && !isOwn.has(moment)) continue;
     if (moment.kind === "look" && !isNews(moment, shown)) continue;
+    if (moment.kind === "call" && looks.includes(moment.name)) continue;
     const step = beforeAt === undefined ? "" : spanText(moment.at - beforeAt);
     beforeAt = moment.at;
     const diskseq = "diskseq" in moment && moment.diskseq !== null ? String(moment.diskseq) : "";

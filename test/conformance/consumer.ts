@@ -8,7 +8,7 @@ import { packageRoot, scratchRoot } from "../helpers/root.ts";
 import type { VectorFile } from "./runner.ts";
 
 /** What the runtimes run. */
-const modules = ["runner.js", "host.js", "page.js", "simulation.js"];
+const modules = ["runner.js", "host.js", "page.js", "simulation.js", "replaying.js"];
 
 export class Consumer implements Disposable {
   /** for whom it is, as hosts print it */

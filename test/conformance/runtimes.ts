@@ -16,8 +16,8 @@ export interface Runtime {
   readonly version: string;
   /** Runs the host on files. */
   run(consumer: Consumer, files: readonly VectorFile[]): Promise<Printed>;
-  /** Runs the small simulation; not where `diskseq/sim` is not for. */
-  simulate?(consumer: Consumer): Promise<Printed>;
+  /** Runs another module of the kit; not where Node's modules are not known. */
+  runModule?(consumer: Consumer, name: string, args?: readonly string[]): Promise<Printed>;
 }
 
 /** Finds a runtime, or says why it is not there. `mayGet`: it may be got, by npm. */
@@ -48,7 +48,7 @@ function script(file: string, version: string, options: readonly string[] = []):
     version,
     run: (consumer, files) =>
       run(consumer, "host.js", [consumer.runtime, corePath, ...consumer.write(files)]),
-    simulate: (consumer) => run(consumer, "simulation.js"),
+    runModule: run,
   };
 }
 

@@ -75,6 +75,8 @@ class Reader {
   readonly #disks = new Map<number, string>();
   /** the last command of each operation */
   readonly #commands = new Map<number, NoteMoment>();
+  /** operations that are looks at sysfs and no more */
+  readonly #looks = new Set<number>();
   readonly #groups = new Set<UeventGroup>();
   #facts: Readonly<Record<string, string>> = {};
   #began: number | undefined;
@@ -152,6 +154,11 @@ class Reader {
     const command = fields.member(Command, "command");
     const answer = fields.get("answer") === undefined ? 0 : fields.integer("answer");
     if (answer < 0) return;
+    // No disk has a partition 0: a look that a recording asks for, not a wait.
+    if (command === Command.Wait && fields.get("partitionMask") === "1") {
+      this.#looks.add(answer);
+      return;
+    }
     const isAbort = command === Command.Abort;
     const operation = isAbort ? fields.number("number") : answer;
     const isNamed = command === Command.Wait || command === Command.Watch;
@@ -322,7 +329,7 @@ class Reader {
       moment.marks = marksOf(fields.number("marks") as Mark);
       return;
     }
-    if (event === Event.Lost) return;
+    if (event === Event.Lost || this.#looks.delete(operation)) return;
     const errno = fields.integer("errno");
     const text = eventText(event, fields.integer("code"), errno);
     const disk = this.#disks.get(operation) ?? null;
