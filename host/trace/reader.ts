@@ -4,7 +4,7 @@ import { LoopError } from "../errors.ts";
 import { type Line, splitLines } from "./split.ts";
 
 /** Bytes that are read at once. */
-const pieceBytes = 1024 * 1024;
+const pieceBytes = 256 * 1024;
 
 /** The lines of a file, the empty ones too, as many at once as a piece of it has. */
 export async function* linesOf(path: string): AsyncGenerator<readonly Line[]> {

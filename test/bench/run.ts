@@ -1,7 +1,8 @@
 /**
  * Runs the benchmarks and prints one table: `npm run bench`, `npm run bench -- rate parse` for
- * parts of it, `--json` for programs, `--quick` to see that it works. Everything is measured side
- * by side in interleaved rounds, so what counts are the ratios; nothing is asserted by time.
+ * parts of it, `--json` for programs, `--quick` to see that it works, `--huge` with a trace of a
+ * GiB. Everything is measured side by side in interleaved rounds, so what counts are the ratios;
+ * nothing is asserted by time.
  */
 import { execFileSync } from "node:child_process";
 import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
@@ -12,7 +13,7 @@ import { BenchDevice } from "./device.ts";
 import { explore } from "./explore.ts";
 import { flood } from "./flood.ts";
 import { Receiving } from "./receivers.ts";
-import { full, quick, type Scale } from "./scale.ts";
+import { full, huge, quick, type Scale } from "./scale.ts";
 import { plainTable, printTable, type Section, skipped } from "./table.ts";
 import { trace } from "./trace.ts";
 import { rate, wake } from "./uevents.ts";
@@ -34,13 +35,13 @@ function cleanUp(): void {
 
 async function main(words: readonly string[]): Promise<number> {
   const names = words.filter((word) => !word.startsWith("--"));
-  const known = [...Object.keys(outside), ...Object.keys(inside)];
-  const unknown = words.filter((word) => ![...known, "--json", "--quick"].includes(word));
+  const known = [...Object.keys(outside), ...Object.keys(inside), "--json", "--quick", "--huge"];
+  const unknown = words.filter((word) => !known.includes(word));
   if (unknown.length > 0) {
-    console.error(`unknown: ${unknown.join(", ")}; there are ${known.join(", ")}, --json, --quick`);
+    console.error(`unknown: ${unknown.join(", ")}; there are ${known.join(", ")}`);
     return 2;
   }
-  const scale = words.includes("--quick") ? quick : full;
+  const scale = words.includes("--quick") ? quick : words.includes("--huge") ? huge : full;
   const isWanted = (name: string) => names.length === 0 || names.includes(name);
   const before = facts();
   const directory = mkdtempSync(join(tmpdir(), "diskseq-bench-"));

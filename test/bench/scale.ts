@@ -1,4 +1,4 @@
-/** How much is measured: in full, or only enough to see that everything works. */
+/** How much is measured: in full, with a trace of a GiB, or enough to see that everything works. */
 export interface Scale {
   /** Receivers of what is queued up: rounds, and events of each. */
   readonly rounds: number;
@@ -14,7 +14,8 @@ export interface Scale {
   /** The core alone: rounds, and fillings of all its slots in each. */
   readonly coreRounds: number;
   readonly coreBatches: number;
-  /** Traces: fillings of all slots that are recorded. */
+  /** Traces: rounds, and fillings of all slots that are recorded in each. */
+  readonly traceRounds: number;
   readonly traceBatches: number;
   /** Searches: rounds, states gone on from, and those of the JavaScript build. */
   readonly searches: number;
@@ -36,6 +37,7 @@ export const full: Scale = {
   floodEvents: 1_000_000,
   coreRounds: 40,
   coreBatches: 60,
+  traceRounds: 5,
   traceBatches: 1500,
   searches: 5,
   searchStates: 250_000,
@@ -43,6 +45,9 @@ export const full: Scale = {
   openers: 3,
   optimize: "-O2",
 };
+
+/** Its trace is a little more than 1 GiB. */
+export const huge: Scale = { ...full, traceRounds: 1, traceBatches: 26_000 };
 
 export const quick: Scale = {
   rounds: 1,
@@ -55,6 +60,7 @@ export const quick: Scale = {
   floodEvents: 2000,
   coreRounds: 1,
   coreBatches: 1,
+  traceRounds: 1,
   traceBatches: 4,
   searches: 1,
   searchStates: 2000,

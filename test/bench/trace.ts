@@ -1,10 +1,13 @@
 /**
  * What it costs to write down all that a core is told and says, and how fast that runs again: the
- * same datagrams judged by a core alone, by one that is recorded, and by the replay of that.
+ * same datagrams judged by a core alone, by one that is recorded, and by the replay of that. And
+ * how much memory a replay takes, of a trace and of a tenth of it.
  */
+import { execFileSync } from "node:child_process";
 import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { coreSha256, loadDefaultCore } from "../../host/core-file.ts";
 import { record } from "../../host/trace/index.ts";
 import { linesOf } from "../../host/trace/reader.ts";
@@ -47,8 +50,14 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return Number(process.hrtime.bigint() - began) / 1e9;
 }
 
+/** Of a process that does nothing else. */
+function peakMiB(path: string): number {
+  const program = fileURLToPath(new URL("peak.js", import.meta.url));
+  return Number(execFileSync(process.execPath, [program, path], { encoding: "utf8" })) / 2 ** 20;
+}
+
 export async function trace(scale: Scale, directory: string): Promise<Section> {
-  const { searches: rounds, traceBatches: batches } = scale;
+  const { traceRounds: rounds, traceBatches: batches } = scale;
   const path = join(directory, "bench.ndjson");
   const measured = new Rounds();
   let records = 0;
@@ -66,6 +75,9 @@ export async function trace(scale: Scale, directory: string): Promise<Section> {
     });
     measured.add(read, await reading);
   }
+  const short = join(directory, "short.ndjson");
+  await judge(Math.ceil(batches / 10), short);
+  const [peak, shortPeak] = [peakMiB(path), peakMiB(short)];
   const events = batches * slots;
   const rows = [alone, recorded, again, read].map((name) => {
     const seconds = measured.median(name);
@@ -78,6 +90,7 @@ export async function trace(scale: Scale, directory: string): Promise<Section> {
         eventsPerSecond: perSecond,
         recordsPerSecond: records / seconds,
         time: ratio.value,
+        ...(name === again && { peakMiB: peak, shortPeakMiB: shortPeak }),
       },
     };
   });
@@ -88,6 +101,7 @@ export async function trace(scale: Scale, directory: string): Promise<Section> {
     notes: [
       `${figure(events)} events, each told to one subscription: ${figure(records)} records,`,
       `${figure(statSync(path).size / 2 ** 20)} MiB; medians of ${rounds} interleaved rounds.`,
+      `A process that replays it takes ${figure(peak)} MiB, of a tenth ${figure(shortPeak)} MiB.`,
     ],
   };
 }

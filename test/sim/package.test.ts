@@ -1,6 +1,6 @@
 /**
- * `diskseq/sim` as users get it: resolved by the package's own name, without koffi, and the example
- * of the README.
+ * `diskseq/sim` and `diskseq/trace` as users get them: resolved by the package's own name, without
+ * koffi, and the examples of the README.
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -48,13 +48,38 @@ test("demo simulates where koffi is not installed", async () => {
   assert.is(JSON.parse(stdout).story.version, "6.12.90");
 });
 
-test("the example of the README works", async () => {
+/** The first program of a section. */
+function exampleOf(section: string): string {
   const readme = readFileSync(join(packageRoot, "README.md"), "utf8");
-  const [, section = ""] = readme.split("\n## Testing without root\n");
-  const [, source = ""] = /```ts\n([\s\S]*?)```/.exec(section) ?? [];
+  const [, text = ""] = readme.split(`\n## ${section}\n`);
+  const [, source = ""] = /```ts\n([\s\S]*?)```/.exec(text) ?? [];
+  return source;
+}
+
+test("the example of simulations works", async () => {
+  const source = exampleOf("Testing without root");
   assert.match(source, 'from "diskseq/sim"');
   const { status, stderr } = await runDependent(source);
   assert.is(status, 0, stderr);
+});
+
+test("the example of traces replays one", async () => {
+  const source = exampleOf("Traces");
+  assert.match(source, 'from "diskseq/trace"');
+  const { status, stdout, stderr } = await runDependent(`
+    import { readFileSync } from "node:fs";
+    import { simulate } from "diskseq/sim";
+    const session = simulate({ version: "6.1.192", images: { "/a.img": new Uint8Array(4096) } });
+    const trace = await session.trace("t.ndjson");
+    await (await session.attach("/a.img")).detach();
+    await session.close();
+    await trace.close();
+    const pieces = [readFileSync("t.ndjson")];
+    const coreWasm = readFileSync(new URL(import.meta.resolve("diskseq/core.wasm")));
+    ${source}
+    console.log(divergence, pieces[0].length > 10_000);`);
+  assert.is(status, 0, stderr);
+  assert.is(stdout, "undefined true\n");
 });
 
 test.run();
