@@ -54,6 +54,11 @@ export interface ReplayOptions {
   readonly onEnd?: ((header: Header, core: Core) => void) | undefined;
 }
 
+/**
+ * Runs the lines of a trace (`splitLines`) on a core that `load` makes as the trace's header says.
+ * Rejects with ERR_TRACE_FORMAT at a line that cannot be read, and with ERR_CORE_PANIC where the
+ * core panics, as it did when that was recorded; that it differs is no error.
+ */
 export async function replay(
   batches: AsyncIterable<readonly Line[]> | Iterable<readonly Line[]>,
   load: (options: CoreOptions) => Core | Promise<Core>,

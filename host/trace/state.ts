@@ -17,6 +17,7 @@ export interface CoreState {
 
 const slot = 8;
 
+/** Of a core that was started with so many operations and partitions. */
 export function describeState(core: Core, operations: number, partitions: number): CoreState {
   const { buffer, byteOffset } = core.state;
   const view = new DataView(buffer, byteOffset);
