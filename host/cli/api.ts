@@ -3,6 +3,7 @@
  * command. Says so on stderr, since nothing else could tell the results apart.
  */
 import { LoopError } from "../errors.ts";
+import type { Trace } from "../trace/index.ts";
 import { escapeText } from "./format.ts";
 import type { Api, Context, Options } from "./table.ts";
 
@@ -49,6 +50,9 @@ export interface SessionValues {
   readonly redact?: boolean | undefined;
 }
 
+/** What each command is writing. */
+const traces = new WeakMap<Context, Trace>();
+
 /** The API on that kernel, recorded where that is asked for. */
 export async function openApi(context: Context, values: SessionValues): Promise<Api> {
   if (values.trace === undefined && (values.limit !== undefined || values.redact)) {
@@ -60,7 +64,10 @@ export async function openApi(context: Context, values: SessionValues): Promise<
   if (values.trace === undefined) return api;
   const { stderr } = context;
   const limit = values.limit === undefined ? undefined : Number(values.limit);
+  // Where a command goes on with another kernel, the file is that one's.
+  await traces.get(context)?.close();
   const trace = await api.trace(values.trace, { limit, redact: values.redact });
+  traces.set(context, trace);
   context.atEnd(async () => {
     const error = await trace.close();
     const label = stderr.paint("yellow", "diskseq:");

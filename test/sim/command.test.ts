@@ -71,6 +71,31 @@ test("demo simulates by itself where the real kernel cannot be used, and says so
   assert.match(stdout, /plugged, dead, plugged/);
 });
 
+test("demo that falls back to a simulation leaves the trace of that, and it replays", async () => {
+  if (cannot !== undefined) {
+    skip(`demo by itself: ${cannot}`);
+    return;
+  }
+  const open = mkdtempSync(join(tmpdir(), "diskseq-test-"));
+  try {
+    chmodSync(open, 0o777);
+    const trace = join(open, "t.ndjson");
+    const demo = await run("demo", "--trace", trace);
+    assert.is(demo.status, 0, demo.stderr);
+    const replayed = await run("replay", trace);
+    assert.is(replayed.status, 0, replayed.stderr);
+    const { stdout } = await run("explain", trace, "--json");
+    const { facts, isCut, disks } = JSON.parse(stdout);
+    assert.equal([facts.kernel, isCut], ["simulated linux 6.12.90", false]);
+    assert.is(
+      disks[0].instances.at(-1).detachedBy ?? disks[0].instances.at(-2).detachedBy,
+      "diskseq",
+    );
+  } finally {
+    rmSync(open, { recursive: true });
+  }
+});
+
 test("every command that touches devices takes a simulated kernel", async () => {
   const kernel = "--kernel=sim:7.2.13";
   const cases: readonly (readonly [args: readonly string[], status: number])[] = [

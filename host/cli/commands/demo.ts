@@ -5,7 +5,7 @@
 import { LoopError } from "../../errors.ts";
 import type { Story } from "../../sim/story.ts";
 import type { Detached, LoopDevice, LoopDeviceJson, StepReport } from "../../types.ts";
-import { kernelOption, openApi } from "../api.ts";
+import { openApi, type SessionValues, sessionOptions } from "../api.ts";
 import { partitionColumns, partitionRow } from "../describe.ts";
 import { alignColumns, escapeText, humanMs, humanSize, jsonLine, titles, wrap } from "../format.ts";
 import { efiSystem, linuxFilesystem, mebibyte, smallImageBytes, withImage } from "../image.ts";
@@ -35,24 +35,19 @@ export const demoCommand = defineCommand({
     "On a simulated kernel, which is used too where the real one cannot be, it also shows what " +
       "that version tells of an attach, and what an opener that comes in between does to it.",
   ],
-  options: kernelOption,
+  options: sessionOptions,
   examples: [
     ["sudo diskseq demo", "see what diskseq does"],
     ["diskseq demo --kernel sim:6.1.192", "how an attach goes on that version of Linux"],
+    ["diskseq demo --trace t.ndjson && diskseq explain t.ndjson", "and what a trace has of it"],
   ],
-  async run({ json, options: { kernel } }, context) {
+  async run({ json, options }, context) {
     await interruptible("demo", context, (signal) =>
       withImage("demo.img", partitions, async (path) => {
-        const version = kernel ?? (await attempt(path, json, signal, context));
+        const version = options.kernel ?? (await attempt(path, options, json, signal, context));
         if (version !== undefined) {
-          await show(
-            await openApi(context, { kernel: version }),
-            version,
-            path,
-            json,
-            signal,
-            context,
-          );
+          const api = await openApi(context, { ...options, kernel: version });
+          await show(api, version, path, json, signal, context);
         }
       }),
     );
@@ -63,12 +58,13 @@ export const demoCommand = defineCommand({
 /** Which version to simulate, where the real kernel cannot be used. */
 async function attempt(
   path: string,
+  options: SessionValues,
   json: boolean,
   signal: AbortSignal,
   context: Context,
 ): Promise<string | undefined> {
   try {
-    await show(await openApi(context, {}), undefined, path, json, signal, context);
+    await show(await openApi(context, options), undefined, path, json, signal, context);
     return undefined;
   } catch (error) {
     signal.throwIfAborted();
