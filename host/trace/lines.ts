@@ -207,6 +207,16 @@ export function spellEvent(n: number, t: bigint, event: CoreEvent | CoreUevent):
   );
 }
 
+/** A datagram's line without its answer, hash and seal; spelled at once, as events are. */
+export function spellDatagram(n: number, t: bigint, datagram: ReturnType<typeof datagramOf>) {
+  const { slot, group, bytes, portId, pid, uid, flags, data } = datagram;
+  return (
+    `{"n":${n},"t":"${t}","in":"datagram","slot":${slot},"group":${JSON.stringify(group)},` +
+    `"bytes":${bytes},"portId":${portId},"pid":${pid},"uid":${uid},"flags":${flags},` +
+    `"data":"${spellBytes(data)}"`
+  );
+}
+
 /** A datagram in its slot. */
 export function datagramOf(core: Core, slot: number) {
   const word = (which: DatagramWord): number =>

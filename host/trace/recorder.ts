@@ -17,9 +17,9 @@ import {
   datagramOf,
   footer,
   outputs,
-  seal,
+  sealOf,
   spell,
-  spellBytes,
+  spellDatagram,
   spellEvent,
   spellHash,
 } from "./lines.ts";
@@ -31,8 +31,8 @@ export class Recorder implements Tap {
   readonly #beforeInput: () => void;
   #records = 0;
   #now = 0n;
-  /** Handed in, and not answered yet. */
-  #input: object | undefined;
+  /** Handed in, and not answered yet: its line as far as it is known. */
+  #input: string | undefined;
   #timeoutAt = 0n;
 
   /** `beforeInput`: nothing is half done then, so a trace may end and another begin. */
@@ -66,14 +66,14 @@ export class Recorder implements Tap {
     this.#calls.delete(ticket);
     const bytes = call === undefined ? 0 : answerBytes(call, result);
     const from = call?.buffer ?? 0;
-    // Spelled at once: the core may use the buffer for its next call.
-    const data = spellBytes(this.#core.buffers.subarray(from, from + bytes));
+    const data = this.#core.buffers.subarray(from, from + bytes);
     this.#begin(now, { in: "completion", ticket, result, ...(bytes > 0 && { data }) });
   }
 
   datagram(now: bigint, slot: number): void {
     this.#beforeInput();
-    this.#begin(now, { in: "datagram", ...datagramOf(this.#core, slot) });
+    this.#now = now;
+    this.#input = spellDatagram(this.#records, now, datagramOf(this.#core, slot));
   }
 
   overrun(now: bigint, group: number, count: number): void {
@@ -86,14 +86,15 @@ export class Recorder implements Tap {
     this.#begin(now, { in: "timeout" });
   }
 
+  /** Spelled at once: the core may use its buffers for the next call. */
   #begin(now: bigint, input: object): void {
     this.#now = now;
-    this.#input = input;
+    this.#input = spell({ n: this.#records, t: now, ...input }).slice(0, -1);
   }
 
   answered(answer: number): void {
     const h = spellHash(this.#core.stateHash());
-    this.#put({ ...this.#input, ...(answer !== 0 && { answer }), h }, seal);
+    this.#seal(`${this.#input}${answer === 0 ? "" : `,"answer":${answer}`},"h":"${h}"`);
     this.#input = undefined;
   }
 
@@ -126,7 +127,7 @@ export class Recorder implements Tap {
    */
   end(why?: string): void {
     if (this.#input !== undefined) {
-      this.#put(this.#input, seal);
+      this.#seal(this.#input);
       return;
     }
     if (this.#core.hasPanicked) return;
@@ -134,8 +135,13 @@ export class Recorder implements Tap {
     this.#write(spell(footer(this.#records, h, why)));
   }
 
-  #put(record: object, toLine = spell): void {
-    this.#write(toLine({ n: this.#records, t: this.#now, ...record }));
+  #seal(text: string): void {
+    this.#write(text + sealOf(text));
+    this.#records += 1;
+  }
+
+  #put(record: object): void {
+    this.#write(spell({ n: this.#records, t: this.#now, ...record }));
     this.#records += 1;
   }
 }
