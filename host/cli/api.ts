@@ -26,7 +26,7 @@ export const traceOption = {
   trace: {
     kind: "text",
     value: "FILE",
-    summary: "write down all that happens, for 'diskseq replay'",
+    summary: "write down all that happens, for 'diskseq replay' and 'explain'",
   },
   limit: {
     kind: "size",

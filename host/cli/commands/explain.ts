@@ -12,9 +12,9 @@ export const explainCommand = defineCommand({
   summary: "tell what happened in a log: instances, flaps and their causes",
   usage: "FILE [options]",
   description: [
-    "FILE is a trace (--trace of every command that touches devices), or what 'udevadm monitor " +
-      "--kernel --udev --property' printed, or a trace of a kernel's calls (kernel-trace); '-' " +
-      "reads standard input, and gzip is understood. Needs no root and no Linux.",
+    "FILE is a trace ('diskseq record', --trace of every command that touches devices), or what " +
+      "'udevadm monitor --kernel --udev --property' printed, or a trace of a kernel's calls " +
+      "(kernel-trace); '-' reads standard input, and gzip is understood. Needs no root, no Linux.",
     "First the story: each instance by its diskseq, who attached and detached it as far as the " +
       "log knows, and whose partitions were plugged, dead, plugged, with the cause (a double " +
       "scan by the kernel, a re-read by udev or another, a detach, another process's attach) and " +

@@ -35,7 +35,7 @@ const progressMs = 250;
 
 export const recordCommand = defineCommand({
   name: "record",
-  summary: "write down what others do to disks, for 'diskseq replay'",
+  summary: "write down what others do to disks, for 'diskseq explain'",
   usage: "[FILE] [options]",
   description: [
     "For hunting a race of other programs: a trace of all block uevents of the kernel and of " +
