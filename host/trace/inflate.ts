@@ -2,7 +2,9 @@
 
 /** Whether the bytes fill the memory exactly; where they do not, some of it may be written. */
 export async function inflateInto(memory: Uint8Array, bytes: Uint8Array): Promise<boolean> {
-  const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const inflated = new Blob([new Uint8Array(bytes)])
+    .stream()
+    .pipeThrough(new DecompressionStream("gzip"));
   const pieces = inflated.getReader();
   let length = 0;
   try {

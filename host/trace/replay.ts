@@ -87,7 +87,17 @@ export async function replay(
   return { header, records, hash, divergence, isCut, why: run.why };
 }
 
-class Replay {
+/** Where a replay was: what it takes to go on from there once more. */
+export interface Checkpoint {
+  readonly records: number;
+  readonly now: bigint;
+  readonly calls: readonly CoreCall[];
+  readonly state: Uint8Array;
+  readonly buffers: Uint8Array;
+}
+
+/** A core that is stepped through a trace, line by line behind the header. */
+export class Replay {
   readonly header: Header;
   readonly core: Core;
   records = 0;
@@ -115,6 +125,30 @@ class Replay {
       throw badLine(1, "what the core remembered is no gzip, or of another size than this core's");
     }
     for (const call of calls) this.#calls.set(call.ticket, call);
+  }
+
+  /** Copies all of the core's memory. */
+  checkpoint(): Checkpoint {
+    const { state, buffers } = this.core;
+    return {
+      records: this.records,
+      now: this.#now,
+      calls: [...this.#calls.values()],
+      state: state.slice(),
+      buffers: buffers.slice(),
+    };
+  }
+
+  /** Goes to where it was; the next line is that of the record `records`. */
+  goTo({ records, now, calls, state, buffers }: Checkpoint): void {
+    this.core.state.set(state);
+    this.core.buffers.set(buffers);
+    this.#calls.clear();
+    for (const call of calls) this.#calls.set(call.ticket, call);
+    this.records = records;
+    this.#now = now;
+    this.divergence = undefined;
+    this.hasEnded = false;
   }
 
   line(line: Line): void {

@@ -29,6 +29,11 @@ export const explainCommand = defineCommand({
       complete: "device",
       summary: "only this disk: loop0 or /dev/loop0",
     },
+    html: {
+      kind: "text",
+      value: "OUT",
+      summary: "write a page instead that shows it, and steps the machine through it",
+    },
     brief: { kind: "flag", summary: "only the story, without the timeline" },
   },
   examples: [
@@ -42,7 +47,13 @@ export const explainCommand = defineCommand({
       import("../../trace/explain/story.ts"),
       import("../../core-file.ts"),
     ]);
-    const { log } = await openLog(path, loadDefaultCore, coreSha256());
+    const opened = await openLog(path, loadDefaultCore, coreSha256());
+    const { log } = opened;
+    if (options.html !== undefined) {
+      const { writePage } = await import("../../trace/explain/page.ts");
+      await writePage(options.html, opened, path);
+      return 0;
+    }
     const story = onlyOf(storyOf(log), options.disk);
     if (json) context.stdout.write(jsonLine(jsonOf(story)));
     else await show(story, options.brief, context);
