@@ -150,6 +150,17 @@ test("the kernels never import one another", () => {
   }
 });
 
+test("the code of pages knows no Node module and no package", () => {
+  const pages = sources("host").filter(([path]) => path.startsWith("host/trace/page/"));
+  assert.ok(pages.length > 0);
+  for (const [path, text] of pages) {
+    for (const target of imported(path, text)) {
+      assert.ok(target.startsWith("host/"), `${path} imports ${target}`);
+      assert.not.ok(target.startsWith("host/cli/"), `${path} imports ${target}`);
+    }
+  }
+});
+
 test("the top level holds only what was agreed", () => {
   const names = readdirSync(packageRoot).filter((name) => !ignored().includes(name));
   for (const name of names) {

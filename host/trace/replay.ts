@@ -127,7 +127,7 @@ export class Replay {
     for (const call of calls) this.#calls.set(call.ticket, call);
   }
 
-  /** Copies all of the core's memory. */
+  /** Copies what the core remembers. Only before an input: events that wait are no part of it. */
   checkpoint(): Checkpoint {
     const { state, buffers } = this.core;
     return {
@@ -141,6 +141,8 @@ export class Replay {
 
   /** Goes to where it was; the next line is that of the record `records`. */
   goTo({ records, now, calls, state, buffers }: Checkpoint): void {
+    // Events that nobody took would be told there.
+    while (this.core.pollEvent() !== undefined);
     this.core.state.set(state);
     this.core.buffers.set(buffers);
     this.#calls.clear();

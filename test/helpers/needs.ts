@@ -30,6 +30,7 @@ export type Need =
   | "mount"
   | "setpriv"
   | "python3"
+  | "chromium"
   | "zram";
 
 /** What zram devices are made and removed by. */

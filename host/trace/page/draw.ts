@@ -6,7 +6,7 @@ import type { Moment } from "../explain/moments.ts";
 import { svg } from "./dom.ts";
 import type { Bar, Lane } from "./lanes.ts";
 import { classOf, type Glyph, glyphOf, pathOf, round, tones } from "./marks.ts";
-import type { Scale, Span } from "./scale.ts";
+import { firstAtLeast, type Scale, type Span } from "./scale.ts";
 
 /** Pixels that two marks have for themselves at least. */
 const bucketWidth = 10;
@@ -94,7 +94,8 @@ function drawFlaps(group: SVGGElement, lane: Lane, frame: Frame): void {
     if (x + width <= painted) continue;
     painted = x + width;
     const [y, height] = [barsAt - 1, row - 1];
-    paths[flap.isSameInstance ? "same" : "other"] += `M${x} ${y}h${width}v${height}h${-width}z`;
+    if (flap.isSameInstance) paths.same += `M${x} ${y}h${width}v${height}h${-width}z`;
+    else paths.other += `M${x} ${y + height / 2}h${width}`;
   }
   if (paths.other !== "") group.append(svg("path", { class: "flap other", d: paths.other }));
   if (paths.same !== "") group.append(svg("path", { class: "flap", d: paths.same }));
@@ -147,15 +148,4 @@ export function* placesIn({ marks }: Lane, frame: Frame): Generator<number> {
     if (place > end || scale.positions[place] > span.to + edge) return;
     if (isShown[place] === 1) yield place;
   }
-}
-
-export function firstAtLeast(sorted: readonly number[], value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (sorted[middle] < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,4 +1,5 @@
 /** What is shown: by disk, by kind, by text, or only around flaps. Reads its own controls. */
+import type { Flap } from "../explain/causes.ts";
 import type { Moment } from "../explain/moments.ts";
 import type { PageData } from "./data.ts";
 import { byId, h } from "./dom.ts";
@@ -33,7 +34,7 @@ export class Filter {
     this.#changed = changed;
     const lines = linePlaces(data.log.moments);
     this.#flaps = data.disks.flatMap(({ flaps }) =>
-      flaps.map(({ unplugged, plugged }) => ({
+      flaps.filter(isFlap).map(({ unplugged, plugged }) => ({
         from: (lines.get(unplugged.line) ?? 0) - before,
         to: (lines.get(plugged.line) ?? 0) + after,
       })),
@@ -90,7 +91,7 @@ export class Filter {
   lanes(lanes: readonly Lane[], isShown: Uint8Array): Lane[] {
     const disk = this.#disk.value;
     const flapping = new Set(
-      lanes.flatMap((lane) => (lane.flaps.length > 0 && lane.disk !== null ? [lane.disk] : [])),
+      lanes.flatMap((lane) => (hasFlap(lane) && lane.disk !== null ? [lane.disk] : [])),
     );
     return lanes.filter((lane) => {
       if (lane.kind === "actor") {
@@ -98,9 +99,18 @@ export class Filter {
       }
       if (disk !== "" && lane.disk !== disk) return false;
       if (!this.#onlyFlaps.checked) return true;
-      return lane.kind === "disk" ? flapping.has(lane.name) : lane.flaps.length > 0;
+      return lane.kind === "disk" ? flapping.has(lane.name) : hasFlap(lane);
     });
   }
+}
+
+/** Another instance is no flap. */
+function isFlap({ isSameInstance }: Flap): boolean {
+  return isSameInstance;
+}
+
+function hasFlap({ flaps }: Lane): boolean {
+  return flaps.some(({ flap }) => isFlap(flap));
 }
 
 function textOf(moment: Moment): string {

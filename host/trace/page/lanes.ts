@@ -6,6 +6,7 @@
 import type { Flap } from "../explain/causes.ts";
 import type { Moment } from "../explain/moments.ts";
 import type { PageData } from "./data.ts";
+import { firstAtLeast } from "./scale.ts";
 
 /** Something that lasts. */
 export interface Bar {
@@ -73,9 +74,6 @@ function diskLanes({ log, disks }: PageData, places: ReadonlyMap<Moment, number>
     const numbers = told.map((key) => Number(key.slice(disk.length + 1)));
     for (const { partition } of plugs) numbers.push(partition);
     const partitions = [...new Set(numbers)].filter((one) => one > 0).sort((a, b) => a - b);
-    const spans = flaps.map((flap) => {
-      return { flap, from: at(flap.unplugged.line), to: at(flap.plugged.line) };
-    });
     const base = { disk, rows: 1 };
     const occupied = instances.filter(({ isOccupied }) => isOccupied);
     const disksOwn: Lane = {
@@ -93,6 +91,7 @@ function diskLanes({ log, disks }: PageData, places: ReadonlyMap<Moment, number>
       marks: marks.get(`${disk} 0`) ?? [],
       flaps: [],
     };
+    const ownMarks = (partition: number) => marks.get(`${disk} ${partition}`) ?? [];
     const partitionLane = (partition: number): Lane => ({
       ...base,
       kind: "partition",
@@ -107,11 +106,33 @@ function diskLanes({ log, disks }: PageData, places: ReadonlyMap<Moment, number>
           text: diskseq === null ? "" : `#${diskseq}`,
           row: 0,
         })),
-      marks: marks.get(`${disk} ${partition}`) ?? [],
-      flaps: spans.filter(({ flap }) => flap.partitions.includes(partition)),
+      marks: ownMarks(partition),
+      flaps: flaps
+        .filter((flap) => flap.partitions.includes(partition))
+        .map((flap) => flapSpan(flap, ownMarks(partition), log.moments, at)),
     });
     return [disksOwn, ...partitions.map(partitionLane)];
   });
+}
+
+/** A flap tells when the first of its partitions was plugged again; each has its own moments. */
+function flapSpan(
+  flap: Flap,
+  own: readonly number[],
+  moments: readonly Moment[],
+  at: (line: number) => number,
+): FlapSpan {
+  const isOf = (place: number, action: string): boolean => {
+    const moment = moments[place];
+    return moment.kind === "uevent" && moment.group === "kernel" && moment.action === action;
+  };
+  const [begin, end] = [at(flap.unplugged.line), at(flap.plugged.line)];
+  let index = firstAtLeast(own, end);
+  while (index < own.length && !isOf(own[index], "add")) index++;
+  const to = own[index] ?? end;
+  do index--;
+  while (index >= 0 && !isOf(own[index], "remove"));
+  return { flap, from: own[index] ?? begin, to };
 }
 
 /* Actors. */

@@ -38,7 +38,10 @@ export function showLegend(): void {
     return h("li", {}, picture, text);
   };
   byId("legend").append(
-    ...bars.map(([name, text]) => entry(name, "M3 3h20v10h-20z", text)),
+    ...bars.map(([name, text]) => {
+      const isLine = name === "flap other";
+      return entry(name, isLine ? "M3 8h20" : "M3 3h20v10h-20z", text);
+    }),
     ...marks.map(([shape, tone, isHollow, text]) => {
       const glyph = { shape, tone, isHollow };
       return entry(classOf(glyph), pathOf(glyph, 13, 8), text);

@@ -24,7 +24,7 @@ export interface Glyph {
   readonly isHollow: boolean;
 }
 
-export const tones = ["plain", "mine", "best-effort", "later", "odd", "stale", "bad"] as const;
+export const tones = ["plain", "best-effort", "odd", "later", "mine", "stale", "bad"] as const;
 
 export function glyphOf(moment: Moment): Glyph {
   switch (moment.kind) {

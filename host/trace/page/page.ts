@@ -21,7 +21,12 @@ async function main(): Promise<void> {
   showLegend();
   drawAll(data);
   // Drawn, and ready for whoever comes.
-  requestAnimationFrame(() => setTimeout(() => performance.mark("diskseq:ready")));
+  requestAnimationFrame(() =>
+    setTimeout(() => {
+      performance.mark("diskseq:ready");
+      document.documentElement.classList.add("ready");
+    }),
+  );
 }
 
 function drawAll(data: PageData): void {

@@ -39,13 +39,13 @@ export class Scale {
     if (tookNs === null) return this.end;
     const time = this.#times[index] + tookNs;
     if (this.mode === "time") return time;
-    const after = firstFrom(this.#times, time);
+    const after = firstAtLeast(this.#times, time);
     return after < this.positions.length ? this.positions[after] : this.end;
   }
 
   /** The first moment at a position or behind it. */
   firstFrom(position: number): number {
-    return firstFrom(this.positions, position);
+    return firstAtLeast(this.positions, position);
   }
 
   /** Time at a position, ns. */
@@ -66,7 +66,8 @@ export class Scale {
   }
 }
 
-function firstFrom(sorted: Float64Array, value: number): number {
+/** Where the first stands that is not less; behind the last where none is. */
+export function firstAtLeast(sorted: ArrayLike<number>, value: number): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {

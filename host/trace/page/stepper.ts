@@ -108,20 +108,31 @@ export class Stepper {
     const differs = this.#replay.divergence;
     if (differs !== undefined) {
       this.failure = { record: next, text: `line ${differs.line} differs` };
-    } else if (this.#replay.records % this.#spacing === 0) {
+    } else if (this.#replay.records >= this.#lastCopy + this.#spacing && this.#isBeforeInput) {
       this.#keep();
     }
   }
 
-  /** Where there are too many copies, every second goes. */
+  get #lastCopy(): number {
+    return this.#checkpoints.at(-1)?.records ?? 0;
+  }
+
+  get #isBeforeInput(): boolean {
+    return /^\{"n":\d+,"t":"\d+","in":/.test(this.text(this.#replay.records));
+  }
+
+  /** Where there are too many copies, some go. */
   #keep(): void {
-    if (this.#replay.records <= (this.#checkpoints.at(-1)?.records ?? 0)) return;
     this.#checkpoints.push(this.#replay.checkpoint());
     const { state, buffers } = this.#replay.core;
     const most = Math.max(8, Math.floor(copiesBytes / (state.length + buffers.length)));
     if (this.#checkpoints.length <= most) return;
     this.#spacing *= 2;
-    const kept = this.#checkpoints.filter(({ records }) => records % this.#spacing === 0);
+    const kept: Checkpoint[] = [];
+    for (const one of this.#checkpoints) {
+      const last = kept.at(-1);
+      if (last === undefined || one.records >= last.records + this.#spacing) kept.push(one);
+    }
     this.#checkpoints.splice(0, this.#checkpoints.length, ...kept);
   }
 

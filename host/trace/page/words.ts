@@ -16,7 +16,7 @@ const units = [
 /** A time since the beginning, told apart from one that is `stepNs` later. */
 export function timeText(ns: number, stepNs: number): string {
   const [name, size] = units.find(([, one]) => Math.abs(ns) >= one) ?? ["ns", 1];
-  const digits = Math.max(0, Math.ceil(Math.log10(size / Math.max(stepNs, 1))));
+  const digits = Math.max(0, Math.ceil(Math.log10((3 * size) / Math.max(stepNs, 1))));
   return `${(ns / size).toFixed(Math.min(digits, 9))} ${name}`;
 }
 
