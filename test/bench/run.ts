@@ -12,6 +12,7 @@ import { core, parse } from "./core.ts";
 import { BenchDevice } from "./device.ts";
 import { explore } from "./explore.ts";
 import { flood } from "./flood.ts";
+import { page } from "./page.ts";
 import { Receiving } from "./receivers.ts";
 import { full, huge, quick, type Scale } from "./scale.ts";
 import { plainTable, printTable, type Section, skipped } from "./table.ts";
@@ -23,7 +24,7 @@ type InnerPart = (scale: Scale, directory: string) => Promise<Section>;
 
 const outside: Readonly<Record<string, Part>> = { rate, flood, wake };
 /** Those that need no device. */
-const inside: Readonly<Record<string, InnerPart>> = { core, parse, trace, explore };
+const inside: Readonly<Record<string, InnerPart>> = { core, parse, trace, page, explore };
 
 /** What has to be given back, the last first. */
 const undo: (() => void)[] = [];

@@ -17,6 +17,8 @@ export interface Scale {
   /** Traces: rounds, and fillings of all slots that are recorded in each. */
   readonly traceRounds: number;
   readonly traceBatches: number;
+  /** Pages: events of the log. */
+  readonly pageEvents: number;
   /** Searches: rounds, states gone on from, and those of the JavaScript build. */
   readonly searches: number;
   readonly searchStates: number;
@@ -39,6 +41,7 @@ export const full: Scale = {
   coreBatches: 60,
   traceRounds: 5,
   traceBatches: 1500,
+  pageEvents: 50_000,
   searches: 5,
   searchStates: 250_000,
   scriptStates: 20_000,
@@ -62,6 +65,7 @@ export const quick: Scale = {
   coreBatches: 1,
   traceRounds: 1,
   traceBatches: 4,
+  pageEvents: 200,
   searches: 1,
   searchStates: 2000,
   scriptStates: 200,
