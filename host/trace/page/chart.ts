@@ -1,6 +1,6 @@
 /**
  * The lanes on screen: what part of them is looked at, pointer and keys. Only what is in view is
- * drawn, once a frame at most. Knows moments by their place; what it means to choose one is told it.
+ * drawn, once a frame at most. Knows moments by their place, and not what choosing one leads to.
  */
 import type { Moment } from "../explain/moments.ts";
 import { byId, svg } from "./dom.ts";

@@ -26,7 +26,7 @@ function factsOf(moment: Moment): Fact[] {
     ["time", `+${seconds(at)} s`],
     ["actor", whoOf(moment) || "the log"],
   ];
-  if (record !== null) facts.push(["record", String(record)]);
+  if (record !== null) facts.push(["record", `${record}; below is the machine after it`]);
   const partition = "partition" in moment ? moment.partition : 0;
   if ("disk" in moment && moment.disk !== null) {
     facts.push(["device", deviceText(moment.disk, partition)]);

@@ -115,8 +115,8 @@ function drawMarks(group: SVGGElement, lane: Lane, frame: Frame): void {
       return;
     }
     const height = Math.min(14, 5 + 2 * Math.log2(count));
-    const left = bucket * bucketWidth + 1;
-    const box = `M${left} ${round(y - height / 2)}h${bucketWidth - 2}v${round(height)}h${2 - bucketWidth}z`;
+    const [left, width] = [bucket * bucketWidth + 1, bucketWidth - 2];
+    const box = `M${left} ${round(y - height / 2)}h${width}v${round(height)}h${-width}z`;
     put(`mark many ${tones[tone]}`, box);
   };
   for (const place of placesIn(lane, frame)) {

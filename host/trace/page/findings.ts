@@ -74,7 +74,7 @@ function causesText(flaps: readonly Flap[]): string {
     counts.set(what, (counts.get(what) ?? 0) + 1);
   }
   const sorted = [...counts].sort(([, a], [, b]) => b - a);
-  return sorted.map(([what, number]) => `${number} × ${what}`).join(", ");
+  return sorted.map(([what, number]) => `${number.toLocaleString("en")} × ${what}`).join(", ");
 }
 
 export function listFindings(data: PageData, jump: (from: number, to: number) => void): void {
