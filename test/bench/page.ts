@@ -18,7 +18,8 @@ export async function page(scale: Scale, directory: string): Promise<Section> {
   const title = "the page of a log";
   const reason = await missing(["chromium"]);
   if (reason !== undefined) {
-    return { title, columns: [], rows: [skipped(title, reason)], notes: [] };
+    const rows = [written, opened, stepped].map((name) => skipped(name, reason));
+    return { title, columns: [], rows, notes: [] };
   }
   const { searches: rounds, pageEvents: events } = scale;
   const [log, out] = [join(directory, "page.ndjson"), join(directory, "page.html")];

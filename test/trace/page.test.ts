@@ -7,8 +7,9 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { loadDefaultCore } from "../../host/core-file.ts";
+import { coreSha256, loadDefaultCore } from "../../host/core-file.ts";
 import { simulate } from "../../host/sim/index.ts";
+import { record } from "../../host/trace/index.ts";
 import { linesOf } from "../../host/trace/reader.ts";
 import { replay } from "../../host/trace/replay.ts";
 import { type CoreState, describeState } from "../../host/trace/state.ts";
@@ -131,6 +132,8 @@ pageTest("forth and back, the machine is that of replay", async (own) => {
   await page.keyboard.press(" ");
   await page.locator("#where", { hasText: /^record ([3-9]|\d\d+) of/ }).waitFor();
   await page.locator("#play").click();
+  await page.keyboard.press("Home");
+  await shown(page, 0);
   assert.ok((await page.locator("#state tr.changed").count()) > 0, "what changed is marked");
   assert.is(await page.locator("#verdict").getAttribute("class"), "good");
   assert.equal(complaints, []);
@@ -186,6 +189,26 @@ pageTest("a trace that was cut off in a line runs as far as it goes, and back", 
   await page.keyboard.press("ArrowLeft");
   await page.locator("#verdict.good").waitFor();
   assert.match(await text(page, "#more"), "cut short");
+  await page.close();
+});
+
+pageTest("where the core panics it says so, and another goes on from before", async (own) => {
+  const path = join(directory, "panic.ndjson");
+  const core = loadDefaultCore({ operations: 1 });
+  const trace = record(path, core, { core: coreSha256(), facts: {} });
+  core.handleTimeout(2_000n);
+  // Time that runs backwards.
+  assert.throws(() => core.handleTimeout(1_000n), /panicked/);
+  assert.is(await trace.close(), undefined);
+  const out = join(directory, "panic.html");
+  await explainTo(out, path);
+  const { page } = await openPage(own, out);
+  await page.locator("#last").click();
+  await page.locator("#verdict.bad").waitFor();
+  assert.match(await text(page, "#verdict"), "the core panicked at");
+  assert.equal(await shown(page, 0), await replayed(path, 0));
+  await page.locator("#first").click();
+  await page.locator("#verdict.good").waitFor();
   await page.close();
 });
 

@@ -51,7 +51,9 @@ export class Machine {
   go(record: number): Promise<void> {
     this.#target = record;
     const wish = ++this.#wish;
-    this.#queue = this.#queue.then(() => this.#run(wish));
+    this.#queue = this.#queue
+      .then(() => this.#run(wish))
+      .catch((error: Error) => this.#say(`The machine stopped: ${error.message}`, "bad"));
     return this.#queue;
   }
 

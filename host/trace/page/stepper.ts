@@ -103,6 +103,7 @@ export class Stepper {
       this.#replay.line(this.#lines[next + 1]);
     } catch (error) {
       this.failure = { record: next, text: (error as Error).message };
+      if (this.#replay.core.hasPanicked) this.#replace(next);
       return;
     }
     const differs = this.#replay.divergence;
@@ -110,6 +111,15 @@ export class Stepper {
       this.failure = { record: next, text: `line ${differs.line} differs` };
     } else if (this.#replay.records >= this.#lastCopy + this.#spacing && this.#isBeforeInput) {
       this.#keep();
+    }
+  }
+
+  /** A core that panicked is of no use any more: another one comes to where that was before. */
+  #replace(records: number): void {
+    this.#replay = new Replay(this.header, this.#load(this.header));
+    this.#replay.goTo(this.#latest(records - 1));
+    while (this.#replay.records < records) {
+      this.#replay.line(this.#lines[this.#replay.records + 1]);
     }
   }
 
@@ -148,9 +158,6 @@ export class Stepper {
   }
 
   #goBack(to: number): void {
-    // A core that panicked is of no use any more.
-    const { header, core } = this.#replay;
-    if (core.hasPanicked) this.#replay = new Replay(header, this.#load(header));
     this.failure = undefined;
     this.#replay.goTo(this.#latest(to));
   }
