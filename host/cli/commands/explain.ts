@@ -39,9 +39,13 @@ export const explainCommand = defineCommand({
   examples: [
     ["diskseq explain t.ndjson", "what happened"],
     ["udevadm monitor -kup > log; diskseq explain log --brief", "of a log that udevadm made"],
+    ["diskseq explain t.ndjson --html t.html", "the same to look at, in a browser"],
     ["diskseq explain t.ndjson --json | jq '.disks[].flaps'", "every flap with its cause"],
   ],
   async run({ options, operands: [path = ""], json }, context) {
+    if (options.html !== undefined && (options.brief || options.disk !== undefined)) {
+      throw new LoopError("ERR_LOOP_ARGUMENT", "--html shows all there is: no --disk, no --brief");
+    }
     const [{ openLog }, { storyOf }, { loadDefaultCore, coreSha256 }] = await Promise.all([
       import("../../trace/explain/open.ts"),
       import("../../trace/explain/story.ts"),
@@ -52,11 +56,13 @@ export const explainCommand = defineCommand({
     if (options.html !== undefined) {
       const { writePage } = await import("../../trace/explain/page.ts");
       await writePage(options.html, opened, path);
-      return 0;
+      const page = options.html;
+      context.stdout.write(json ? jsonLine({ page }) : `${escapeText(page)}\n`);
+    } else {
+      const story = onlyOf(storyOf(log), options.disk);
+      if (json) context.stdout.write(jsonLine(jsonOf(story)));
+      else await show(story, options.brief, context);
     }
-    const story = onlyOf(storyOf(log), options.disk);
-    if (json) context.stdout.write(jsonLine(jsonOf(story)));
-    else await show(story, options.brief, context);
     if (log.isCut) {
       const label = context.stderr.paint("yellow", "diskseq:");
       context.stderr.write(`${label} explain: the log is cut short: it has no end\n`);
