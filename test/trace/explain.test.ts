@@ -51,8 +51,8 @@ const others = (flaps: readonly Flap[]) => flaps.filter((flap) => !flap.isSameIn
 
 /** What a kernel's trace says itself: which calls came right before, and who raced. */
 const known: Readonly<Record<string, readonly [Record<string, number>, Record<string, number>]>> = {
-  "linux-5.10": [{ "reread by A": 2, "change-fd by A": 1 }, { "detach by A": 54 }],
-  "linux-6.1": [{ "reread by A": 1 }, { "detach by A": 55, "change-fd by A": 1 }],
+  "linux-5.10": [{ "reread by A": 2, "change-fd by A": 1 }, { "detach by A": 55 }],
+  "linux-6.1": [{ "reread by A": 1 }, { "detach by A": 56, "change-fd by A": 1 }],
   "linux-6.1-udev252": [
     {
       "reread by A": 1,
@@ -60,7 +60,7 @@ const known: Readonly<Record<string, readonly [Record<string, number>, Record<st
       "double-scan, likely": 1,
       "udev-reread by udevd, likely": 3,
     },
-    { "detach by A": 55, "change-fd by A": 1 },
+    { "detach by A": 56, "change-fd by A": 1 },
   ],
 };
 

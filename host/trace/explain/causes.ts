@@ -8,7 +8,7 @@
  */
 import { LoFlag } from "../../../assembly/wire/linux.ts";
 import { isAttach, isDetach, type Life, type Plug, type Replug } from "./lives.ts";
-import type { CallMoment, Log, Moment, UeventMoment } from "./moments.ts";
+import type { CallMoment, GapMoment, Log, Moment, UeventMoment } from "./moments.ts";
 
 export type FlapCause =
   /** the driver's own scan after one that an opener's open had done */
@@ -51,11 +51,13 @@ type Verdict = Pick<Flap, "cause" | "by" | "isCertain" | "because">;
 /** Two scans of one attach follow each other at once; udev has to start a worker first. */
 const atOnceNs = 50e6;
 
-export function flapsOf(life: Life, log: Log): Flap[] {
-  return together(life.replugs).map((replugs) => {
+/** `gaps`: those of the log. */
+export function flapsOf(life: Life, log: Log, gaps: readonly GapMoment[]): Flap[] {
+  const places = new Map(life.moments.map((moment, place) => [moment, place]));
+  return together(life).map((replugs) => {
     const [first] = replugs;
     if (first === undefined) throw new Error("no flap is empty");
-    const judge = new Judge(life, log, first);
+    const judge = new Judge({ life, log, gaps, places }, first);
     const { before, after } = first;
     const [, end, again] = first.at.map((index) => life.moments[index]);
     return {
@@ -70,33 +72,59 @@ export function flapsOf(life: Life, log: Log): Flap[] {
   });
 }
 
-/** Those whose partitions were removed in one go and added in one go. */
-function together(replugs: readonly Replug[]): Replug[][] {
-  const groups: Replug[][] = [];
+/** Those whose partitions went in one run of events and came in one. */
+function together({ moments, replugs }: Life): Replug[][] {
+  const runs = runsOf(moments);
+  const groups = new Map<string, Replug[]>();
   for (const replug of replugs) {
-    const group = groups.at(-1);
-    const last = group?.at(-1);
-    const isNext =
-      last !== undefined &&
-      replug.at[1] < last.at[2] &&
-      replug.at[2] > last.at[2] &&
-      replug.at[1] > last.at[1];
-    if (group !== undefined && isNext) group.push(replug);
-    else groups.push([replug]);
+    const [, end, again] = replug.at;
+    const key = `${runs[end]} ${runs[again]}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [replug]);
+    else group.push(replug);
   }
-  return groups;
+  return [...groups.values()];
+}
+
+/** For each moment the number of its run: events that follow one another and say the same. */
+function runsOf(moments: readonly Moment[]): number[] {
+  let run = 0;
+  let told = "";
+  return moments.map((moment) => {
+    if (isEvent(moment)) {
+      const { partition, action } = moment;
+      const own = partition === 0 ? "disk" : action;
+      if (own !== told) run += 1;
+      told = own;
+    }
+    return run;
+  });
+}
+
+/** What flaps of a disk are judged by. */
+interface Scene {
+  readonly life: Life;
+  readonly log: Log;
+  /** of the log */
+  readonly gaps: readonly GapMoment[];
+  /** where each moment of the life stands in it */
+  readonly places: ReadonlyMap<Moment, number>;
 }
 
 class Judge {
   readonly isSameInstance: boolean;
   readonly #life: Life;
   readonly #log: Log;
+  readonly #gaps: readonly GapMoment[];
+  readonly #places: ReadonlyMap<Moment, number>;
   readonly #replug: Replug;
   readonly #between: readonly Moment[];
 
-  constructor(life: Life, log: Log, replug: Replug) {
+  constructor({ life, log, gaps, places }: Scene, replug: Replug) {
     this.#life = life;
     this.#log = log;
+    this.#gaps = gaps;
+    this.#places = places;
     this.#replug = replug;
     const [plugged, , again] = replug.at;
     this.#between = life.moments.slice(Math.max(plugged, 0), again);
@@ -118,7 +146,7 @@ class Judge {
         (moment.kind === "call" && isAttach(moment)) ||
         (moment.kind === "look" && (moment.isBound === false || !moment.isThere)),
     );
-    if (wasUnbound || this.#calls().length > 0) return wasUnbound;
+    if (wasUnbound || this.#log.hasCalls) return wasUnbound;
     // A detach says `change` before it removes, an attach before it scans (5.14 and earlier).
     const [, end, again] = this.#replug.at;
     const { moments } = this.#life;
@@ -200,10 +228,18 @@ class Judge {
     return this.#doubleScan(last);
   }
 
-  /** Calls that make the kernel scan this disk, before it came again. */
+  /** Where the instance begins whose partition was plugged again: with the call that made it. */
+  #begin(): number {
+    const { after } = this.#replug;
+    const instance = this.#life.instances.findLast(({ plugs }) => plugs.includes(after));
+    const first = instance?.attach ?? instance?.first;
+    return first === undefined ? 0 : (this.#places.get(first) ?? 0);
+  }
+
+  /** Calls that made the kernel scan this instance, before it came again. */
   #calls(): CallMoment[] {
     return this.#life.moments
-      .slice(0, this.#replug.at[2])
+      .slice(this.#begin(), this.#replug.at[2])
       .filter((moment) => moment.kind === "call")
       .filter(isScanning);
   }
@@ -216,7 +252,7 @@ class Judge {
 
   #closedAfter(call: CallMoment): CallMoment | undefined {
     const { moments } = this.#life;
-    const from = moments.indexOf(call);
+    const from = this.#places.get(call) ?? 0;
     return moments
       .slice(from, this.#replug.at[1])
       .findLast(
@@ -229,7 +265,7 @@ class Judge {
   #isFirstScan(call: CallMoment): boolean {
     const [plugged] = this.#replug.at;
     const { moments } = this.#life;
-    const from = moments.indexOf(call);
+    const from = this.#places.get(call) ?? 0;
     const { partition } = this.#replug.before;
     const adds = moments
       .slice(from, plugged)
@@ -295,13 +331,10 @@ class Judge {
   #byEvents(): Verdict {
     const { moments } = this.#life;
     const [plugged, end] = this.#replug.at;
-    const { diskseq } = this.#replug.after;
-    const born = moments.findIndex(
-      (moment) => moment.kind === "uevent" && moment.diskseq === diskseq,
-    );
-    const isFirst = !moments.slice(Math.max(born, 0), Math.max(plugged, 0)).some(isRemove);
+    const begin = this.#begin();
+    const isFirst = !moments.slice(begin, Math.max(plugged, 0)).some(isRemove);
     const processed = moments
-      .slice(Math.max(born, 0), end)
+      .slice(begin, end)
       .find(
         (moment) => moment.kind === "uevent" && moment.group === "udev" && moment.partition === 0,
       );
@@ -331,7 +364,7 @@ class Judge {
 
   #hasGap(): boolean {
     const [from, to] = [this.#between[0]?.at ?? 0, this.#between.at(-1)?.at ?? 0];
-    return this.#log.moments.some(({ kind, at }) => kind === "gap" && at >= from && at <= to);
+    return this.#gaps.some(({ at }) => at >= from && at <= to);
   }
 
   #hasUdev(): boolean {

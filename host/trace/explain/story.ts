@@ -24,15 +24,16 @@ export interface Story {
 }
 
 export function storyOf(log: Log): Story {
+  const gaps = log.moments.filter((moment) => moment.kind === "gap");
   return {
     log,
-    disks: livesOf(log).map((life) => diskStory(life, log)),
-    gaps: log.moments.filter((moment) => moment.kind === "gap"),
+    disks: livesOf(log).map((life) => diskStory(life, log, gaps)),
+    gaps,
     refused: log.moments.filter((moment) => moment.kind === "refused"),
   };
 }
 
-function diskStory(life: Life, log: Log): DiskStory {
+function diskStory(life: Life, log: Log, gaps: readonly GapMoment[]): DiskStory {
   const { disk, instances, missing, moments } = life;
-  return { disk, instances, flaps: flapsOf(life, log), stale: life.stale, missing, moments };
+  return { disk, instances, flaps: flapsOf(life, log, gaps), stale: life.stale, missing, moments };
 }
