@@ -108,7 +108,7 @@ function diskLines(
     lines.push(`  and ${own.length - flapsMax} more (--json has them all)`);
   for (const cause of new Set(own.map((flap) => flap.cause))) {
     const [what, remedy] = causeTexts[cause];
-    lines.push(...wrap(`What keeps a ${what} away: ${remedy}.`, "    ", widthMax));
+    lines.push(...wrap(`To avoid ${what}: ${remedy}.`, "    ", widthMax));
   }
   lines.push(...some(stale.map((event) => `  stale: ${momentText(event)}, ${place(event)}`)));
   lines.push(

@@ -2,7 +2,7 @@
  * What happened to a disk, moment by moment, in columns, with a lane for each partition. Pure;
  * every text is escaped here.
  */
-import type { Instance } from "../trace/explain/lives.ts";
+import { type Instance, isLookCall } from "../trace/explain/lives.ts";
 import { momentText, seconds, spanText, whoOf } from "../trace/explain/moment-text.ts";
 import type { LookMoment, Moment } from "../trace/explain/moments.ts";
 import type { DiskStory, Story } from "../trace/explain/story.ts";
@@ -20,9 +20,6 @@ const columns: readonly Column[] = [
   { title: "WHAT" },
 ];
 const widths = [6, 12, 8, 7, 8, 47];
-
-/** What they found follows them. */
-const looks: readonly string[] = ["read disk", "list partitions"];
 
 /** One line for each moment: when, who, what; and the partitions, plugged or not. */
 export function* timelineLines(
@@ -51,7 +48,7 @@ export function* timelineLines(
     }
     if (moment.kind !== "gap" && !isOwn.has(moment)) continue;
     if (moment.kind === "look" && !isNews(moment, shown)) continue;
-    if (moment.kind === "call" && looks.includes(moment.name)) continue;
+    if (isLookCall(moment)) continue;
     const step = beforeAt === undefined ? "" : spanText(moment.at - beforeAt);
     beforeAt = moment.at;
     const diskseq = "diskseq" in moment && moment.diskseq !== null ? String(moment.diskseq) : "";

@@ -78,6 +78,7 @@ class Reader {
   /** operations that are looks at sysfs and no more */
   readonly #looks = new Set<number>();
   readonly #groups = new Set<UeventGroup>();
+  #operations = 0;
   #facts: Readonly<Record<string, string>> = {};
   #began: number | undefined;
   #now = 0;
@@ -100,6 +101,7 @@ class Reader {
     if (line.number === 1) {
       const header = parseHeader(line);
       this.#facts = header.facts;
+      this.#operations = header.operations;
       for (const call of header.from?.calls ?? []) this.#begin(1, call);
       return;
     }
@@ -224,7 +226,8 @@ class Reader {
   }
 
   #belong(operation: number, disk: string | null): void {
-    if (disk === null) return;
+    // Behind them is the lookout, which looks for all.
+    if (disk === null || operation >= this.#operations) return;
     this.#disks.set(operation, disk);
     const command = this.#commands.get(operation);
     if (command !== undefined) command.disk ??= disk;

@@ -77,6 +77,11 @@ export function isDetach({ name, errno }: CallMoment): boolean {
   return errno === null && (name === "LOOP_CLR_FD" || name === "LOOP_CTL_REMOVE");
 }
 
+/** Whether it is a call that looks at sysfs: what that found is a moment of its own. */
+export function isLookCall(moment: Moment): boolean {
+  return moment.kind === "call" && ["read disk", "list partitions"].includes(moment.name);
+}
+
 interface Live {
   readonly plug: Plug;
   readonly index: number;

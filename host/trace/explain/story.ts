@@ -3,7 +3,7 @@
  * refused. Plain data, for people's words, for pages and for JSON.
  */
 import { type Flap, flapsOf } from "./causes.ts";
-import { type Instance, type Life, livesOf, type Missing } from "./lives.ts";
+import { type Instance, isLookCall, type Life, livesOf, type Missing } from "./lives.ts";
 import type { GapMoment, Log, Moment, RefusedMoment, UeventMoment } from "./moments.ts";
 
 export interface DiskStory {
@@ -18,6 +18,7 @@ export interface DiskStory {
 
 export interface Story {
   readonly log: Log;
+  /** those that something happened to, or had something attached */
   readonly disks: readonly DiskStory[];
   readonly gaps: readonly GapMoment[];
   readonly refused: readonly RefusedMoment[];
@@ -27,10 +28,20 @@ export function storyOf(log: Log): Story {
   const gaps = log.moments.filter((moment) => moment.kind === "gap");
   return {
     log,
-    disks: livesOf(log).map((life) => diskStory(life, log, gaps)),
+    disks: livesOf(log)
+      .filter(isLively)
+      .map((life) => diskStory(life, log, gaps)),
     gaps,
     refused: log.moments.filter((moment) => moment.kind === "refused"),
   };
+}
+
+/** Of most disks a look shows that nothing is attached, and no more. */
+function isLively({ moments, instances }: Life): boolean {
+  return (
+    instances.some(({ isOccupied, plugs }) => isOccupied || plugs.length > 0) ||
+    moments.some((moment) => moment.kind !== "look" && !isLookCall(moment))
+  );
 }
 
 function diskStory(life: Life, log: Log, gaps: readonly GapMoment[]): DiskStory {

@@ -111,8 +111,14 @@ export class Chart {
     this.#draw();
   }
 
+  /** Brings it into view, and its lane. */
   #follow(place: number): void {
     this.#look(showing(this.#span, this.#scale, this.#scale.positions[place]));
+    const found = this.#placed.find(({ lane }) => holds(lane, place));
+    if (found === undefined) return;
+    const { scrollTop, clientHeight } = this.#scroll;
+    const lowest = found.top + shapeOf(found.lane).height - clientHeight;
+    this.#scroll.scrollTop = Math.min(Math.max(scrollTop, lowest), found.top);
   }
 
   #look(span: Span): void {
