@@ -3,7 +3,8 @@
  * missing or lost. Pure; every text is escaped here.
  */
 import { causeTexts } from "../trace/explain/cause-text.ts";
-import type { Flap, FlapCause } from "../trace/explain/causes.ts";
+import type { FlapCause } from "../trace/explain/causes.ts";
+import type { Flap } from "../trace/explain/flaps.ts";
 import type { Instance } from "../trace/explain/lives.ts";
 import { momentText, place, seconds, spanText } from "../trace/explain/moment-text.ts";
 import type { DiskStory, Story } from "../trace/explain/story.ts";

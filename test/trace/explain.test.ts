@@ -11,7 +11,7 @@ import * as assert from "uvu/assert";
 import { coreSha256, loadDefaultCore } from "../../host/core-file.ts";
 import { parseTrace } from "../../host/kernel-trace.ts";
 import { Session, simulate } from "../../host/sim/index.ts";
-import type { Flap } from "../../host/trace/explain/causes.ts";
+import type { Flap } from "../../host/trace/explain/flaps.ts";
 import { type OpenedLog, openLog } from "../../host/trace/explain/open.ts";
 import { type Story, storyOf } from "../../host/trace/explain/story.ts";
 import { replay } from "../../host/trace/replay.ts";

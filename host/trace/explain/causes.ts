@@ -27,82 +27,21 @@ export type FlapCause =
   | "re-attach"
   | "unknown";
 
-/** Partitions that went together and came again together. */
-export interface Flap {
-  readonly disk: string;
-  readonly partitions: readonly number[];
-  /** before and after; null: no number */
-  readonly diskseq: readonly [number | null, number | null];
-  /** the same instance: whoever used it was let down */
-  readonly isSameInstance: boolean;
+/** Why partitions went and came again. */
+export interface Conclusion {
   readonly cause: FlapCause;
   /** who did it; null: nobody whose calls the log has */
   readonly by: string | null;
   /** the log shows it; false: it fits, and nothing else is known that does */
   readonly isCertain: boolean;
   readonly because: readonly string[];
-  /** ns since the beginning of the log, and the lines there */
-  readonly unplugged: { readonly at: number; readonly line: number };
-  readonly plugged: { readonly at: number; readonly line: number };
 }
-
-type Verdict = Pick<Flap, "cause" | "by" | "isCertain" | "because">;
 
 /** Two scans of one attach follow each other at once; udev has to start a worker first. */
 const atOnceNs = 50e6;
 
-/** `gaps`: those of the log. */
-export function flapsOf(life: Life, log: Log, gaps: readonly GapMoment[]): Flap[] {
-  const places = new Map(life.moments.map((moment, place) => [moment, place]));
-  return together(life).map((replugs) => {
-    const [first] = replugs;
-    if (first === undefined) throw new Error("no flap is empty");
-    const judge = new Judge({ life, log, gaps, places }, first);
-    const { before, after } = first;
-    const [, end, again] = first.at.map((index) => life.moments[index]);
-    return {
-      disk: life.disk,
-      partitions: replugs.map(({ after: { partition } }) => partition),
-      diskseq: [before.diskseq, after.diskseq],
-      isSameInstance: judge.isSameInstance,
-      ...judge.verdict(),
-      unplugged: { at: end?.at ?? 0, line: end?.line ?? 0 },
-      plugged: { at: again?.at ?? 0, line: again?.line ?? 0 },
-    };
-  });
-}
-
-/** Those whose partitions went in one run of events and came in one. */
-function together({ moments, replugs }: Life): Replug[][] {
-  const runs = runsOf(moments);
-  const groups = new Map<string, Replug[]>();
-  for (const replug of replugs) {
-    const [, end, again] = replug.at;
-    const key = `${runs[end]} ${runs[again]}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [replug]);
-    else group.push(replug);
-  }
-  return [...groups.values()];
-}
-
-/** For each moment the number of its run: events that follow one another and say the same. */
-function runsOf(moments: readonly Moment[]): number[] {
-  let run = 0;
-  let told = "";
-  return moments.map((moment) => {
-    if (isEvent(moment)) {
-      const { partition, action } = moment;
-      const own = partition === 0 ? "disk" : action;
-      if (own !== told) run += 1;
-      told = own;
-    }
-    return run;
-  });
-}
-
 /** What flaps of a disk are judged by. */
-interface Scene {
+export interface Scene {
   readonly life: Life;
   readonly log: Log;
   /** of the log */
@@ -111,7 +50,7 @@ interface Scene {
   readonly places: ReadonlyMap<Moment, number>;
 }
 
-class Judge {
+export class Judge {
   readonly isSameInstance: boolean;
   readonly #life: Life;
   readonly #log: Log;
@@ -131,7 +70,7 @@ class Judge {
     this.isSameInstance = !this.#isNext();
   }
 
-  verdict(): Verdict {
+  conclusion(): Conclusion {
     return this.isSameInstance ? this.#same() : this.#next();
   }
 
@@ -154,7 +93,7 @@ class Judge {
     return (told !== undefined && isChangeEvent(told)) || changesIn(moments.slice(end, again)) > 1;
   }
 
-  #next(): Verdict {
+  #next(): Conclusion {
     const { before, after } = this.#replug;
     const numbers =
       before.diskseq === null
@@ -208,7 +147,7 @@ class Judge {
 
   /* The same instance. */
 
-  #same(): Verdict {
+  #same(): Conclusion {
     const [, end, again] = this.#replug.at;
     const { moments } = this.#life;
     const isScan = changesIn(moments.slice(end, again)) > 0;
@@ -273,7 +212,7 @@ class Judge {
     return plugged > from && adds.length === 0;
   }
 
-  #doubleScan(call: CallMoment): Verdict {
+  #doubleScan(call: CallMoment): Conclusion {
     const end = call.at + (call.tookNs ?? Number.POSITIVE_INFINITY);
     const opener = this.#life.moments.find(
       (moment): moment is CallMoment =>
@@ -302,7 +241,7 @@ class Judge {
     return `somebody else's open of the disk ran the pending scan first${known}`;
   }
 
-  #byClose(closed: CallMoment): Verdict {
+  #byClose(closed: CallMoment): Conclusion {
     const close = `${closed.actor} closed a writable descriptor of the disk (line ${closed.line})`;
     if (!this.#hasUdev()) {
       const because = [close, "who re-read the table then, the log does not say"];
@@ -315,12 +254,12 @@ class Judge {
     return { cause: "udev-reread", by: "udevd", isCertain: false, because };
   }
 
-  #byOthers(): Verdict {
+  #byOthers(): Conclusion {
     const because = ["no call in the log makes the kernel scan here"];
     return { cause: "reread", by: null, isCertain: false, because };
   }
 
-  #blkpg(): Verdict {
+  #blkpg(): Conclusion {
     const call = this.#lastCall(({ name, errno }) => /^BLKPG/.test(name) && errno === null);
     if (call !== undefined) return certain("blkpg", call);
     const because = ["removed and added without the `change` that every scan sends"];
@@ -328,7 +267,7 @@ class Judge {
   }
 
   /** Nobody's calls are known. */
-  #byEvents(): Verdict {
+  #byEvents(): Conclusion {
     const { moments } = this.#life;
     const [plugged, end] = this.#replug.at;
     const begin = this.#begin();
@@ -372,7 +311,7 @@ class Judge {
   }
 }
 
-function certain(cause: FlapCause, call: CallMoment): Verdict {
+function certain(cause: FlapCause, call: CallMoment): Conclusion {
   return { cause, by: call.actor, isCertain: true, because: [said(call)] };
 }
 
@@ -391,7 +330,8 @@ function isScanning({ name, flags, errno }: CallMoment): boolean {
   return asks && (name === "LOOP_CONFIGURE" || name === "LOOP_SET_STATUS64");
 }
 
-function isEvent(moment: Moment): moment is UeventMoment {
+/** One of the kernel itself, whose doing it was. */
+export function isEvent(moment: Moment): moment is UeventMoment {
   return moment.kind === "uevent" && moment.group === "kernel" && !moment.isSynthetic;
 }
 

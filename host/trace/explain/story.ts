@@ -2,7 +2,7 @@
  * A log, explained: the life of each disk in it, what flapped and why, what was stale, lost or
  * refused. Plain data, for people's words, for pages and for JSON.
  */
-import { type Flap, flapsOf } from "./causes.ts";
+import { type Flap, flapsOf } from "./flaps.ts";
 import { type Instance, isLookCall, type Life, livesOf, type Missing } from "./lives.ts";
 import type { GapMoment, Log, Moment, RefusedMoment, UeventMoment } from "./moments.ts";
 

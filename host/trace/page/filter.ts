@@ -1,5 +1,5 @@
 /** What is shown: by disk, by kind, by text, or only around flaps. Reads its own controls. */
-import type { Flap } from "../explain/causes.ts";
+import type { Flap } from "../explain/flaps.ts";
 import type { Moment } from "../explain/moments.ts";
 import type { PageData } from "./data.ts";
 import { byId, h } from "./dom.ts";

@@ -1,6 +1,6 @@
 /** What happened in a few words, and the list of what is worth a look, which leads there. */
 import { causeTexts } from "../explain/cause-text.ts";
-import type { Flap } from "../explain/causes.ts";
+import type { Flap } from "../explain/flaps.ts";
 import { momentText, place as placeText, spanText } from "../explain/moment-text.ts";
 import type { Moment } from "../explain/moments.ts";
 import type { PageData } from "./data.ts";

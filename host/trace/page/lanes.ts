@@ -3,7 +3,7 @@
  * every actor what it did and how long that took. Knows moments by their place in the log, and
  * neither pixels nor an axis.
  */
-import type { Flap } from "../explain/causes.ts";
+import type { Flap } from "../explain/flaps.ts";
 import type { Moment } from "../explain/moments.ts";
 import type { PageData } from "./data.ts";
 import { firstAtLeast } from "./scale.ts";

@@ -1,7 +1,7 @@
 /** What things are called on the page alone, beside the story's words. Formats, decides nothing. */
 import type { UeventMark, Verdict } from "../../stream-types.ts";
 import { causeTexts } from "../explain/cause-text.ts";
-import type { Flap } from "../explain/causes.ts";
+import type { Flap } from "../explain/flaps.ts";
 import { momentText, whoOf } from "../explain/moment-text.ts";
 import type { Moment } from "../explain/moments.ts";
 
