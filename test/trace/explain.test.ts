@@ -5,7 +5,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { coreSha256, loadDefaultCore } from "../../host/core-file.ts";
@@ -355,6 +355,7 @@ const bad: readonly (readonly [name: string, content: string | Buffer, reason: s
     text.replace(/^SEQNUM=.*\n/m, ""),
     "line 5 of the trace: an event with",
   ],
+  ["gzip of too much", gzipSync(Buffer.alloc(300 << 20)), "the log cannot be read"],
   ["of a kernel, cut", '{"kind": "header", "format": "kernel-trace"}\n', "line 1: format version"],
 ];
 

@@ -2,7 +2,7 @@
  * Reads a log of any format that can be explained. A log that no core has judged is judged here, so
  * that behind this every log has verdicts and a trace that replays.
  */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import type { Core } from "../../core.ts";
 import type { CoreOptions } from "../../core-types.ts";
@@ -25,6 +25,8 @@ export interface OpenedLog {
 /** What a core needs at most, to judge what others did. */
 const options: CoreOptions = { seed: 1n, operations: 1, partitions: 1, watches: 1 };
 const headBytes = 4096;
+/** Bytes of a log that is read as a whole; a trace in a file of its own may be of any size. */
+const wholeMax = 256 * 1024 * 1024;
 const gzipMagic = 0x1f8b;
 
 /** `-` is standard input. What is compressed (gzip) is read as what it was. */
@@ -78,9 +80,12 @@ function readHead(path: string): Buffer {
 }
 
 function readWhole(path: string): string {
+  if (path !== "-" && statSync(path).size > wholeMax) {
+    throw new Error(`it is no trace of diskseq, and larger than ${wholeMax / 2 ** 20} MiB`);
+  }
   const bytes = readFileSync(path === "-" ? 0 : path);
   const isGzip = bytes.length > 2 && bytes.readUInt16BE(0) === gzipMagic;
-  return (isGzip ? gunzipSync(bytes) : bytes).toString("utf8");
+  return (isGzip ? gunzipSync(bytes, { maxOutputLength: wholeMax }) : bytes).toString("utf8");
 }
 
 function judged({ log, strings }: Unjudged, core: Core, coreSha256: string): OpenedLog {
