@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { tool } from "./process.ts";
+import { slowness } from "./slowness.ts";
 
 export interface BoundDevice {
   readonly device: string;
@@ -91,10 +92,10 @@ export async function until(
   condition: () => boolean,
   deadlineMs = 5000,
 ): Promise<void> {
-  const end = performance.now() + deadlineMs;
+  const end = performance.now() + slowness * deadlineMs;
   while (!condition()) {
     if (performance.now() > end) {
-      throw new Error(`waited ${deadlineMs} ms for ${what}`);
+      throw new Error(`waited ${slowness * deadlineMs} ms for ${what}`);
     }
     await sleep(10);
   }

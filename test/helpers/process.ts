@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { commandPath } from "./root.ts";
+import { slowness } from "./slowness.ts";
 
 export interface ProcessOptions {
   readonly environment?: Readonly<Record<string, string>>;
@@ -13,7 +14,7 @@ export interface ProcessOptions {
   readonly input?: string;
   /** Its standard input is the test's to write to and to end. */
   readonly isInputOpen?: boolean;
-  /** Milliseconds until it is killed; default 60 000. */
+  /** Milliseconds until it is killed, on a usual machine; default 60 000. */
   readonly deadlineMs?: number;
   /** Words before the command, e.g. `unshare -m`. */
   readonly wrapper?: readonly string[];
@@ -81,7 +82,7 @@ export function start(
   }
   child.stdin.on("error", () => {});
   if (!options.isInputOpen) child.stdin.end(options.input ?? "");
-  const timer = setTimeout(() => child.kill("SIGKILL"), options.deadlineMs ?? 60_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), slowness * (options.deadlineMs ?? 60_000));
   const outcome = once(child, "close").then(([status, signal]): Outcome => {
     clearTimeout(timer);
     return { status, signal, ...text, tookMs: performance.now() - began };

@@ -13,6 +13,7 @@ import { missing, type Need } from "./needs.ts";
 import { command, type ProcessOptions, start } from "./process.ts";
 import { scratchRoot } from "./root.ts";
 import { skip } from "./skip.ts";
+import { slowness } from "./slowness.ts";
 
 export interface Scene {
   /** This test's temporary directory. */
@@ -40,7 +41,7 @@ export interface AttachedJson extends LoopDeviceJson {
 }
 
 export interface BehaviourOptions {
-  /** Milliseconds; default 60 000. */
+  /** Milliseconds, on a usual machine; default 60 000. */
   readonly deadlineMs?: number;
 }
 
@@ -57,7 +58,7 @@ export function behaviour(
       skip(`${sentence}: ${reason}`);
       return;
     }
-    await play(body, options.deadlineMs ?? 60_000);
+    await play(body, slowness * (options.deadlineMs ?? 60_000));
   });
 }
 

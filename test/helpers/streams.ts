@@ -17,6 +17,7 @@ import type {
   WaitTarget,
 } from "../../host/stream-types.ts";
 import type { Scene } from "./scene.ts";
+import { slowness } from "./slowness.ts";
 
 /** What ends at once has so long, on whatever machine. */
 export const soonMs = 2000;
@@ -69,8 +70,8 @@ export function begin(
 /** Rejects when the promise does not settle within the limit. */
 export async function soon<T>(what: string, promise: Promise<T>, ms = soonMs): Promise<T> {
   const timer = new AbortController();
-  const late = sleep(ms, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`${what}: not within ${ms} ms`);
+  const late = sleep(slowness * ms, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`${what}: not within ${slowness * ms} ms`);
   });
   late.catch(() => {});
   try {

@@ -1,0 +1,83 @@
+/**
+ * The command `npm run test:kernels [-- VERSION...]`: gets the kernels that are not there yet,
+ * boots each under qemu, and runs in it the end-to-end tests that the host runs. `--tests WORD`
+ * runs those files only whose names contain it. Prints a line for each step and each file, and the
+ * totals. Exits 1 when one of them failed, 2 at wrong words, 3 where the machine lacks something.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { packPackage } from "./archive.ts";
+import { type Era, eras, fetchKernel, hasKernel } from "./debian.ts";
+import { whyNotHere } from "./machine.ts";
+import { hasRoot, makeRoot, rootTree } from "./root.ts";
+import { cache } from "./tools.ts";
+import { defaultTests, testKernel } from "./trial.ts";
+
+/** Guests that run at the same time: the tests of one are rarely on more than one processor. */
+const atOnce = 2;
+
+function usage(text: string): never {
+  console.error(`${text}\nnpm run test:kernels [-- [--tests WORD] [${eras.join("|")}]...]`);
+  process.exit(2);
+}
+
+function readWords() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { tests: { type: "string", multiple: true } },
+    });
+    const unknown = positionals.find((word) => !(eras as readonly string[]).includes(word));
+    if (unknown !== undefined) usage(`no kernel is called '${unknown}'`);
+    const chosen = eras.filter((era) => positionals.length === 0 || positionals.includes(era));
+    return { chosen, tests: values.tests ?? defaultTests };
+  } catch (error) {
+    usage((error as Error).message);
+  }
+}
+
+/** What is not there yet. */
+async function fetchAll(chosen: readonly Era[]): Promise<void> {
+  if (!hasRoot()) await step("a minimal Debian with udev", makeRoot);
+  for (const era of chosen) {
+    if (!hasKernel(era)) await step(`kernel ${era}`, () => fetchKernel(era, rootTree));
+  }
+}
+
+async function step(what: string, work: () => Promise<void>): Promise<void> {
+  const began = performance.now();
+  await work();
+  console.log(`got  ${what}, ${((performance.now() - began) / 1000).toFixed(1)} s`);
+}
+
+async function main(): Promise<number> {
+  const { chosen, tests } = readWords();
+  const lacking = whyNotHere(hasRoot() && chosen.every(hasKernel));
+  if (lacking !== undefined) {
+    console.error(lacking);
+    return 3;
+  }
+  await fetchAll(chosen);
+  const packed = join(cache, `package-${process.pid}.cpio`);
+  await packPackage(packed);
+  try {
+    const left = [...chosen];
+    const failed: Era[] = [];
+    const work = async () => {
+      for (let era = left.shift(); era !== undefined; era = left.shift()) {
+        if (!(await testKernel(era, packed, tests))) failed.push(era);
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, work));
+    const names = failed.length === 0 ? "" : `: ${failed.join(", ")}`;
+    console.log(
+      `\n${chosen.length - failed.length} kernels passed, ${failed.length} failed${names}`,
+    );
+    return failed.length === 0 ? 0 : 1;
+  } finally {
+    rmSync(packed);
+  }
+}
+
+process.exitCode = await main();
