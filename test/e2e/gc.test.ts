@@ -12,7 +12,7 @@ import { Session } from "../../host/session.ts";
 import type { GarbageOptions } from "../../host/stream-types.ts";
 import type { AttachOptions } from "../../host/types.ts";
 import {
-  diskseqOf,
+  instanceOf,
   isBound,
   numberOf,
   partitionsOf,
@@ -25,6 +25,7 @@ import { blankImage, gptImage } from "../helpers/images.ts";
 import { WatchedKernel } from "../helpers/kernels.ts";
 import { start } from "../helpers/process.ts";
 import { behaviour, type Scene } from "../helpers/scene.ts";
+import { slowness } from "../helpers/slowness.ts";
 
 const MiB = 1 << 20;
 const needs = ["root", "sfdisk", "losetup"] as const;
@@ -46,7 +47,7 @@ class OwnKernel extends WatchedKernel {
 behaviour("partitions left on an unbound device are found, then removed", needs, async (scene) => {
   const device = await leave(scene);
   if (device === undefined) return;
-  const diskseq = BigInt(diskseqOf(numberOf(device)));
+  const diskseq = instanceOf(numberOf(device));
   const found = {
     kind: "partitions",
     device,
@@ -68,6 +69,7 @@ behaviour("left partitions of which one is in use are kept", needs, async (scene
   const device = await leave(scene);
   if (device === undefined) return;
   const holder = await hold(scene, "open", `${device}p2`);
+  if (partitionsOf(numberOf(device)).length === 0) return expectNothing(device);
   const [found] = await collect([device]);
   assert.equal([found?.result, found?.holders[0]?.pid], ["found", holder.pid]);
   const [kept] = await collect([device], { apply: true });
@@ -81,6 +83,7 @@ behaviour("one that is opened at the last moment is kept, the others go", needs,
   const device = await leave(scene);
   if (device === undefined) return;
   const holder = await hold(scene, "open", `${device}p2`);
+  if (partitionsOf(numberOf(device)).length === 0) return expectNothing(device);
   const kernel = new OwnKernel([device]);
   const find = kernel.findHolders.bind(kernel);
   let looks = 0;
@@ -106,7 +109,7 @@ behaviour(
     const found = {
       kind: "device",
       device,
-      diskseq: BigInt(diskseqOf(number)),
+      diskseq: instanceOf(number),
       partitions: [1, 2, 3],
       image,
       reference: "diskseq:d.img",
@@ -116,7 +119,7 @@ behaviour(
     assert.equal(await collect([device]), [{ ...found, result: "found" }]);
     assert.ok(isBound(number));
     assert.equal(await collect([device], { apply: true }), [{ ...found, result: "removed" }]);
-    assert.not.ok(isBound(number) && diskseqOf(number) === Number(found.diskseq));
+    assert.not.ok(isBound(number) && instanceOf(number) === found.diskseq);
   },
 );
 
@@ -191,25 +194,34 @@ behaviour("one failure does not keep the rest", needs, async (scene) => {
   await plainDetach(devices[0] ?? "");
 });
 
-behaviour("a device that was taken meanwhile is not touched", needs, async (scene) => {
-  const device = await leave(scene);
-  if (device === undefined) return;
-  const kernel = new OwnKernel([device]);
-  const read = kernel.readAttribute.bind(kernel);
-  // The number of the instance before.
-  kernel.readAttribute = (disk, name) =>
-    name === "diskseq" ? String(Number(read(disk, name)) - 1) : read(disk, name);
-  const [garbage] = await collectBy(kernel, { apply: true });
-  assert.is(garbage?.result, "failed");
-  await errorOf(Promise.reject(garbage?.error), "ERR_LOOP_STALE");
-  assert.is(partitionsOf(numberOf(device)).length, 3);
-});
+behaviour(
+  "a device that was taken meanwhile is not touched",
+  [...needs, "diskseq"],
+  async (scene) => {
+    const device = await leave(scene);
+    if (device === undefined) return;
+    const kernel = new OwnKernel([device]);
+    const read = kernel.readAttribute.bind(kernel);
+    // The number of the instance before.
+    kernel.readAttribute = (disk, name) =>
+      name === "diskseq" ? String(Number(read(disk, name)) - 1) : read(disk, name);
+    const [garbage] = await collectBy(kernel, { apply: true });
+    assert.is(garbage?.result, "failed");
+    await errorOf(Promise.reject(garbage?.error), "ERR_LOOP_STALE");
+    assert.is(partitionsOf(numberOf(device)).length, 3);
+  },
+);
 
 behaviour("wrong options and an aborted signal", ["root"], async () => {
   await errorOf(collect([], { timeoutMs: -1 }), "ERR_LOOP_ARGUMENT");
   const reason = new Error("enough");
   assert.is(await reasonOf(collect(["/dev/loop0"], { signal: AbortSignal.abort(reason) })), reason);
 });
+
+/** From Linux 5.15 to 7.0 a scan is due after a detach: the first open has the kernel drop them. */
+async function expectNothing(device: string): Promise<void> {
+  assert.equal(await collect([device], { apply: true }), []);
+}
 
 async function collect(devices: readonly string[], options: GarbageOptions = {}) {
   return collectBy(new OwnKernel(devices), options);
@@ -218,7 +230,7 @@ async function collect(devices: readonly string[], options: GarbageOptions = {})
 async function collectBy(kernel: OwnKernel, options: GarbageOptions) {
   const session = new Session(kernel);
   try {
-    return await session.collectGarbage({ timeoutMs: 5000, ...options });
+    return await session.collectGarbage({ timeoutMs: slowness * 5000, ...options });
   } finally {
     await session.close();
   }

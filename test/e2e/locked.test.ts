@@ -15,6 +15,7 @@ import { blankImage, gptImage } from "../helpers/images.ts";
 import { WatchedKernel } from "../helpers/kernels.ts";
 import { command, tool } from "../helpers/process.ts";
 import { behaviour } from "../helpers/scene.ts";
+import { slowness } from "../helpers/slowness.ts";
 
 for (const what of ["lock", "exclusive"] as const) {
   const name = what === "lock" ? "a lock on" : "an exclusive open of";
@@ -40,7 +41,7 @@ for (const what of ["lock", "exclusive"] as const) {
       const image = blankImage(scene.path("d.img"), 1 << 20);
       const free = await lowestFree();
       const holder = await hold(scene, what, free);
-      const args = ["attach", image, "--device", free, "--timeout", "1s"];
+      const args = ["attach", image, "--device", free, "--timeout", `${slowness}s`];
       const outcome = await command(args);
       expectRefusal(outcome, [1, 5, 6], free);
       assert.not.ok(isBound(Number(free.slice("/dev/loop".length))));
@@ -80,12 +81,12 @@ behaviour(
     scene.defer(() => opened.forEach(closeSync));
     const session = new Session(kernel);
     const image = await gptImage(scene.path("d.img"));
-    const attachment = await session.attach(image, { timeoutMs: 10_000 });
+    const attachment = await session.attach(image, { timeoutMs: slowness * 10_000 });
     assert.is(opened.length, 1);
     assert.is(attachment.partitions.length, 3);
     await attachment.detach();
     // A device that was given back may be bound until the other one closes it.
-    await (await session.attach(image, { timeoutMs: 10_000 })).detach();
+    await (await session.attach(image, { timeoutMs: slowness * 10_000 })).detach();
     opened.splice(0).forEach(closeSync);
     await session.close();
   },

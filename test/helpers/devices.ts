@@ -40,6 +40,12 @@ export function diskseqOf(number: number): number {
   return Number(attribute(number, "diskseq"));
 }
 
+/** The number of the instance; null on kernels that have none. */
+export function instanceOf(number: number): bigint | null {
+  const shown = attribute(number, "diskseq");
+  return shown === undefined ? null : BigInt(shown);
+}
+
 /** What the kernel has as partitions of a loop device. */
 export function partitionsOf(number: number): KernelPartition[] {
   const name = `loop${number}`;

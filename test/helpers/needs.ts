@@ -2,7 +2,16 @@
  * What a test needs of the machine. A need that is not met skips the test and says why; nothing is
  * guessed from user ids or versions: each need is tried.
  */
-import { accessSync, closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import { whyNotApart } from "./apart.ts";
 import { numberOf, partitionsOf, plainAttach, plainDetach } from "./devices.ts";
@@ -11,12 +20,14 @@ import { isInstalled, start } from "./process.ts";
 import { scratchRoot } from "./root.ts";
 
 /**
- * `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; `zram`: devices of it can be
+ * `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; `diskseq`: it
+ * numbers the instances of disks; `zram`: devices of it can be
  * made; `udevd`: one can be run apart from the machine's; others: a tool's name.
  */
 export type Need =
   | "root"
   | "parsers"
+  | "diskseq"
   | "namespaces"
   | "user-namespaces"
   | "udevd"
@@ -62,6 +73,9 @@ async function attempt(need: Need): Promise<string | undefined> {
   if (need === "parsers") {
     return (await canParse()) ? undefined : "needs a kernel with a partition parser for GPT";
   }
+  if (need === "diskseq") {
+    return hasDiskseq() ? undefined : "needs a kernel that numbers instances (Linux 5.15)";
+  }
   if (need === "namespaces") {
     const { status } = await start("unshare", ["--mount", "mount", "-t", "tmpfs", "t", "/mnt"])
       .outcome;
@@ -85,6 +99,10 @@ function canOpenControl(): boolean {
   } catch {
     return false;
   }
+}
+
+function hasDiskseq(): boolean {
+  return readdirSync("/sys/block").some((name) => existsSync(`/sys/block/${name}/diskseq`));
 }
 
 /** Reading `hot_add` would make one. */
