@@ -2,7 +2,7 @@
  * Archives that a kernel unpacks into its first root, one after the other: a minimal Debian, the
  * kernel's modules, and this package with its tests.
  */
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { start } from "../helpers/process.ts";
 import { packageRoot } from "../helpers/root.ts";
@@ -43,10 +43,10 @@ function withParents(name: string): string[] {
 
 /** All that the tests need of the package; what the guest has to do is written beside it. */
 export async function packPackage(into: string): Promise<void> {
-  const work = join(cache, "package");
+  mkdirSync(cache, { recursive: true });
+  const work = mkdtempSync(join(cache, "package-"));
   const home = join(work, guestPackage);
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(home, { recursive: true });
+  mkdirSync(home);
   const copy = (name: string) =>
     cpSync(join(packageRoot, name), join(home, name), { recursive: true });
   copy("package.json");

@@ -1,8 +1,10 @@
 /**
  * The command `npm run test:kernels [-- VERSION...]`: gets the kernels that are not there yet,
- * boots each under qemu, and runs in it the end-to-end tests that the host runs. `--tests WORD`
- * runs those files only whose names contain it. Prints a line for each step and each file, and the
- * totals. Exits 1 when one of them failed, 2 at wrong words, 3 where the machine lacks something.
+ * boots each under qemu, runs in it the end-to-end tests that the host runs, and measures attaches
+ * beside rivals. `--only tests` or `--only rivals` leaves the other out; `--tests WORD` runs those
+ * files only whose names contain it; `--count N` is the attaches beside each rival. Prints a line
+ * for each step and each file, and the totals. Exits 1 when a kernel failed, 2 at wrong words, 3
+ * where the machine lacks something.
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -12,13 +14,14 @@ import { type Era, eras, fetchKernel, hasKernel } from "./debian.ts";
 import { whyNotHere } from "./machine.ts";
 import { hasRoot, makeRoot, rootTree } from "./root.ts";
 import { cache } from "./tools.ts";
-import { defaultTests, testKernel } from "./trial.ts";
+import { defaultTests, testKernel, type Work } from "./trial.ts";
 
 /** Guests that run at the same time: the tests of one are rarely on more than one processor. */
 const atOnce = 2;
 
 function usage(text: string): never {
-  console.error(`${text}\nnpm run test:kernels [-- [--tests WORD] [${eras.join("|")}]...]`);
+  const options = "[--only tests|rivals] [--tests WORD]... [--count N]";
+  console.error(`${text}\nnpm run test:kernels -- ${options} [${eras.join("|")}]...`);
   process.exit(2);
 }
 
@@ -26,12 +29,23 @@ function readWords() {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { tests: { type: "string", multiple: true } },
+      options: {
+        only: { type: "string" },
+        tests: { type: "string", multiple: true },
+        count: { type: "string", default: "100" },
+      },
     });
     const unknown = positionals.find((word) => !(eras as readonly string[]).includes(word));
     if (unknown !== undefined) usage(`no kernel is called '${unknown}'`);
     const chosen = eras.filter((era) => positionals.length === 0 || positionals.includes(era));
-    return { chosen, tests: values.tests ?? defaultTests };
+    const { only, tests = defaultTests, count } = values;
+    if (only !== undefined && !["tests", "rivals"].includes(only)) usage(`--only ${only}`);
+    if (!/^[1-9]\d{0,5}$/.test(count)) usage(`--count ${count} is no number from 1 on`);
+    const work: Work = {
+      tests: only === "rivals" ? [] : tests,
+      count: only === "tests" ? 0 : Number(count),
+    };
+    return { chosen, work };
   } catch (error) {
     usage((error as Error).message);
   }
@@ -52,7 +66,7 @@ async function step(what: string, work: () => Promise<void>): Promise<void> {
 }
 
 async function main(): Promise<number> {
-  const { chosen, tests } = readWords();
+  const { chosen, work } = readWords();
   const lacking = whyNotHere(hasRoot() && chosen.every(hasKernel));
   if (lacking !== undefined) {
     console.error(lacking);
@@ -64,20 +78,25 @@ async function main(): Promise<number> {
   try {
     const left = [...chosen];
     const failed: Era[] = [];
-    const work = async () => {
+    const lane = async () => {
       for (let era = left.shift(); era !== undefined; era = left.shift()) {
-        if (!(await testKernel(era, packed, tests))) failed.push(era);
+        if (!(await testKernel(era, packed, work))) failed.push(era);
       }
     };
-    await Promise.all(Array.from({ length: atOnce }, work));
+    await Promise.all(Array.from({ length: atOnce }, lane));
     const names = failed.length === 0 ? "" : `: ${failed.join(", ")}`;
     console.log(
       `\n${chosen.length - failed.length} kernels passed, ${failed.length} failed${names}`,
     );
     return failed.length === 0 ? 0 : 1;
   } finally {
-    rmSync(packed);
+    rmSync(packed, { force: true });
   }
+}
+
+// With it, its guests end.
+for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+  process.once(signal, () => process.exit(status));
 }
 
 process.exitCode = await main();

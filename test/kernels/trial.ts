@@ -42,6 +42,7 @@ export const defaultTests: readonly string[] = [
   "e2e/zram",
 ];
 
+const rivalsPath = "build/test/kernels/rivals/main.js";
 /** An emulated processor is about so much slower. */
 const slowness = 15;
 const deadlineMs = 60 * 60_000;
@@ -49,18 +50,30 @@ const replayMs = 600_000;
 /** Of a file's traces, that are replayed in the JavaScript build too. */
 const jsRecords = 4000;
 
+export interface Work {
+  /** parts of names of test files */
+  readonly tests: readonly string[];
+  /** attaches beside each rival */
+  readonly count: number;
+}
+
 /** Whether all went well. */
 export async function testKernel(
   era: Era,
   packageArchive: string,
-  tests: readonly string[],
+  { tests, count }: Work,
 ): Promise<boolean> {
   const say = (line: string) => console.log(`${era.padEnd(5)}${line}`);
   const directory = join(cache, `run-${era}`);
   const script = [
     `export DISKSEQ_TEST_SLOWNESS=${slowness}`,
     "export DISKSEQ_TEST_TRACES=/tmp/results/traces",
-    `node build/test/run.js ${tests.join(" ")}`,
+    "failed=0",
+    ...(tests.length > 0 ? [`node build/test/run.js ${tests.join(" ")} || failed=1`] : []),
+    "export DISKSEQ_TRACE=$DISKSEQ_TEST_TRACES/rivals",
+    "mkdir -p $DISKSEQ_TRACE",
+    ...(count > 0 ? [`node ${rivalsPath} ${count} /tmp/results/rivals.json || failed=1`] : []),
+    "exit $failed",
   ];
   const { status, release, bootedMs, tookMs } = await boot({
     kernel: kernelOf(era),
@@ -69,10 +82,11 @@ export async function testKernel(
     directory,
     deadlineMs,
     onLine: (line) => {
-      if (/^(ok {3}|FAIL|# booted) ?/.test(line) || /^\d+ passed, /.test(line)) say(line);
+      if (/^(ok {3}|FAIL|#) ?/.test(line) || /^\d+ passed, /.test(line)) say(line);
     },
   });
-  const isReplayed = await replayAll(join(directory, "results/traces"), say);
+  const traces = join(directory, "results/traces");
+  const isReplayed = existsSync(traces) && (await replayAll(traces, say));
   const isWell = status === 0 && isReplayed;
   const seconds = (ms: number) => `${(ms / 1000).toFixed(0)} s`;
   const times = `booted in ${seconds(bootedMs)}, ended after ${seconds(tookMs)}`;
@@ -82,16 +96,18 @@ export async function testKernel(
   return isWell;
 }
 
+/** All that was recorded: a directory for each file, and one for the rivals. */
 async function replayAll(directory: string, say: (line: string) => void): Promise<boolean> {
-  if (!existsSync(directory)) return false;
-  let isWell = true;
-  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" }).sort()) {
-    if (!name.endsWith(".test.js")) continue;
-    const args = [programPath("replay-all"), join(directory, name), String(jsRecords)];
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  const recorded = new Set(entries.filter((one) => one.isFile()).map((one) => one.path));
+  let isWell = recorded.size > 0;
+  if (!isWell) say("FAIL nothing was recorded");
+  for (const one of [...recorded].sort()) {
+    const args = [programPath("replay-all"), one, String(jsRecords)];
     const outcome = await start(process.execPath, args, { deadlineMs: replayMs }).outcome;
-    if (outcome.status === 0) continue;
-    isWell = false;
-    say(`FAIL traces of ${name}: ${outcome.stdout}${outcome.stderr}`);
+    const text = `${relative(directory, one)}: ${outcome.stdout}${outcome.stderr}`.trim();
+    say(`${outcome.status === 0 ? "ok  " : "FAIL"} ${text}`);
+    isWell &&= outcome.status === 0;
   }
   return isWell;
 }
