@@ -13,6 +13,7 @@ import { packPackage } from "./archive.ts";
 import { eras, hasKernel, kernelOf } from "./debian.ts";
 import { boot, type Ended } from "./guest.ts";
 import { whyNotHere } from "./machine.ts";
+import { hasFlapped } from "./rivals/round.ts";
 import { hasRoot, rootArchive } from "./root.ts";
 import { archivesIn, sourcesFor } from "./sources.ts";
 
@@ -79,6 +80,15 @@ test("where Debian is not known there are no sources", () => {
   const archives = archivesIn([{ name: "a.list", text: "deb http://a.example/ubuntu noble main" }]);
   assert.equal(archives, { main: undefined, security: undefined });
   assert.is(sourcesFor(archives, ["sid", "bookworm-security"]).trim(), "");
+});
+
+test("a partition that is removed while it is attached has flapped", () => {
+  const change = "change loop7 12";
+  const clean = [change, "remove loop7p1 12", "add loop7p1 12", "add loop7p2 12"];
+  assert.not.ok(hasFlapped(clean, 7), "what was left of another instance went first");
+  assert.ok(hasFlapped([...clean, "remove loop7p2 12", change, "add loop7p2 12"], 7));
+  assert.not.ok(hasFlapped([...clean, "remove loop77p1 12", "remove loop8p2 12"], 7), "others");
+  assert.not.ok(hasFlapped([], 7));
 });
 
 const era = eras.find(hasKernel);
