@@ -2,8 +2,10 @@
  * What one kernel is put to: the tests in the guest, then on this machine the replay of all that
  * they recorded there. Tells how it goes, line by line.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
+import { Lock } from "../../assembly/wire/linux.ts";
+import { flock } from "../../host/linux/libc.ts";
 import { start } from "../helpers/process.ts";
 import { packageRoot, programPath } from "../helpers/root.ts";
 import { type Era, kernelOf } from "./debian.ts";
@@ -65,6 +67,11 @@ export async function testKernel(
 ): Promise<boolean> {
   const say = (line: string) => console.log(`${era.padEnd(5)}${line}`);
   const directory = join(cache, `run-${era}`);
+  const lock = openSync(`${directory}.lock`, "w");
+  if (flock(lock, Lock.LOCK_EX | Lock.LOCK_NB) < 0) {
+    say("FAIL another run is at work with this kernel");
+    return false;
+  }
   const script = [
     `export DISKSEQ_TEST_SLOWNESS=${slowness}`,
     "export DISKSEQ_TEST_TRACES=/tmp/results/traces",
@@ -92,6 +99,7 @@ export async function testKernel(
   const times = `booted in ${seconds(bootedMs)}, ended after ${seconds(tookMs)}`;
   const logs = isWell ? "" : `; logs in ${relative(packageRoot, directory)}`;
   const ended = status === undefined ? "; never came to its end" : "";
+  closeSync(lock);
   say(`${isWell ? "ok  " : "FAIL"} Linux ${release ?? era}: ${times}${ended}${logs}`);
   return isWell;
 }

@@ -60,8 +60,9 @@ export async function measure(
       let attached: Attached;
       try {
         attached = await tools[name](image.path, hasUdevd);
-      } catch {
+      } catch (error) {
         counts.failed += 1;
+        console.log(`# ${name} beside ${rival}: ${(error as Error).message}`);
         continue;
       }
       times.push(performance.now() - began);
