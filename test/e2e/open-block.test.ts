@@ -21,7 +21,7 @@ import { ownZram } from "../helpers/zrams.ts";
 
 behaviour(
   "an instance that changes between look-up and open is refused, at whatever call",
-  ["root"],
+  ["root", "diskseq"],
   async (scene) => {
     const loop = await ownLoop(scene);
     const kernel = new MeddledKernel(new LinuxKernel());
@@ -53,27 +53,31 @@ behaviour(
   },
 );
 
-behaviour("a link that is moved between look-up and open is refused", ["root"], async (scene) => {
-  const [one, other] = [await ownLoop(scene), await ownLoop(scene)];
-  const kernel = new MeddledKernel(new LinuxKernel());
-  const session = openSessionOn(scene, kernel);
-  const link = scene.path("link");
-  symlinkSync(one.device, link);
-  await expectOpened(await openBlock(session, link), one.diskseq);
-  await expectOpened(await openBlock(session, link, { diskseq: one.diskseq }), one.diskseq);
-  await errorOf(openBlock(session, link, { diskseq: other.diskseq }), "ERR_LOOP_STALE");
-  kernel.meddle(kernel.lookedUpAfter + 1, async () => {
-    unlinkSync(link);
-    symlinkSync(other.device, link);
-  });
-  const { message } = await errorOf(openBlock(session, link), "ERR_LOOP_STALE");
-  assert.ok(message.includes(`diskseq ${other.diskseq}, not to ${one.diskseq}`), message);
-  await expectOpened(await openBlock(session, link), other.diskseq);
-});
+behaviour(
+  "a link that is moved between look-up and open is refused",
+  ["root", "diskseq"],
+  async (scene) => {
+    const [one, other] = [await ownLoop(scene), await ownLoop(scene)];
+    const kernel = new MeddledKernel(new LinuxKernel());
+    const session = openSessionOn(scene, kernel);
+    const link = scene.path("link");
+    symlinkSync(one.device, link);
+    await expectOpened(await openBlock(session, link), one.diskseq);
+    await expectOpened(await openBlock(session, link, { diskseq: one.diskseq }), one.diskseq);
+    await errorOf(openBlock(session, link, { diskseq: other.diskseq }), "ERR_LOOP_STALE");
+    kernel.meddle(kernel.lookedUpAfter + 1, async () => {
+      unlinkSync(link);
+      symlinkSync(other.device, link);
+    });
+    const { message } = await errorOf(openBlock(session, link), "ERR_LOOP_STALE");
+    assert.ok(message.includes(`diskseq ${other.diskseq}, not to ${one.diskseq}`), message);
+    await expectOpened(await openBlock(session, link), other.diskseq);
+  },
+);
 
 behaviour(
   "a device that is removed and made anew between look-up and open is refused",
-  ["root", "zram"],
+  ["root", "diskseq", "zram"],
   async (scene) => {
     const zram = ownZram(scene);
     const kernel = new MeddledKernel(new LinuxKernel());
@@ -95,20 +99,24 @@ behaviour(
   },
 );
 
-behaviour("the diskseq of a name, of a partition, of a descriptor", ["root"], async (scene) => {
-  const loop = await ownLoop(scene);
-  await loop.addPartition(1);
-  const session = openSession(scene);
-  const { device, diskseq } = loop;
-  for (const path of [device, `${device}p1`]) {
-    assert.is(await diskseqOf(session, path), diskseq);
-    await using block = await openBlock(session, path);
-    assert.is(await diskseqOf(session, block.fd), diskseq);
-  }
-  const second = await loop.replace();
-  assert.is(await diskseqOf(session, device), second);
-  await errorOf(openBlock(session, device, { diskseq }), "ERR_LOOP_STALE");
-});
+behaviour(
+  "the diskseq of a name, of a partition, of a descriptor",
+  ["root", "diskseq"],
+  async (scene) => {
+    const loop = await ownLoop(scene);
+    await loop.addPartition(1);
+    const session = openSession(scene);
+    const { device, diskseq } = loop;
+    for (const path of [device, `${device}p1`]) {
+      assert.is(await diskseqOf(session, path), diskseq);
+      await using block = await openBlock(session, path);
+      assert.is(await diskseqOf(session, block.fd), diskseq);
+    }
+    const second = await loop.replace();
+    assert.is(await diskseqOf(session, device), second);
+    await errorOf(openBlock(session, device, { diskseq }), "ERR_LOOP_STALE");
+  },
+);
 
 /** Opened as what it should be; closed after. */
 async function expectOpened(

@@ -19,7 +19,7 @@ import { behaviour, type Scene } from "../helpers/scene.ts";
 
 behaviour(
   "diskseq:N of a reused name exits 4 and touches nothing",
-  ["root", "losetup"],
+  ["root", "diskseq", "losetup"],
   async (scene) => {
     const { device, stale, fresh } = await reuse(scene);
     expectRefusal(await command(["detach", `diskseq:${stale}`]), 4);
@@ -30,7 +30,7 @@ behaviour(
 
 behaviour(
   "a device and diskseq of a reused name reject as stale",
-  ["root", "losetup"],
+  ["root", "diskseq", "losetup"],
   async (scene) => {
     const { device, stale, fresh } = await reuse(scene);
     await errorOf(detach({ device, diskseq: BigInt(stale) }), "ERR_LOOP_STALE");
@@ -39,15 +39,19 @@ behaviour(
   },
 );
 
-behaviour("diskseq:N of the instance that is there detaches it", ["root"], async (scene) => {
-  const device = await scene.attach(blankImage(scene.path("d.img"), 1 << 20));
-  await scene.detach(`diskseq:${device.diskseq}`);
-  assert.not.ok(isStill(numberOf(device.device), device.diskseq ?? 0));
-});
+behaviour(
+  "diskseq:N of the instance that is there detaches it",
+  ["root", "diskseq"],
+  async (scene) => {
+    const device = await scene.attach(blankImage(scene.path("d.img"), 1 << 20));
+    await scene.detach(`diskseq:${device.diskseq}`);
+    assert.not.ok(isStill(numberOf(device.device), device.diskseq ?? 0));
+  },
+);
 
 behaviour(
   "an instance that is over exits 4 also where the name is free",
-  ["root"],
+  ["root", "diskseq"],
   async (scene) => {
     const device = await scene.attach(blankImage(scene.path("d.img"), 1 << 20));
     await scene.detach(device.device);

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { Ioctl } from "../../assembly/wire/linux.ts";
 import { LinuxKernel } from "../../host/linux/kernel.ts";
 import { Session } from "../../host/session.ts";
-import { attribute, diskseqOf, isBound, numberOf, plainDetach } from "../helpers/devices.ts";
+import { attribute, instanceOf, isBound, numberOf, plainDetach } from "../helpers/devices.ts";
 import { blankImage, gptImage } from "../helpers/images.ts";
 import { WatchedKernel } from "../helpers/kernels.ts";
 import { behaviour } from "../helpers/scene.ts";
@@ -19,7 +19,7 @@ for (const thefts of [1, 5]) {
     ["root", "sfdisk", "losetup"],
     async (scene) => {
       const image = await gptImage(scene.path("d.img"));
-      const taken: { device: string; diskseq: number }[] = [];
+      const taken: { device: string; diskseq: bigint | null }[] = [];
       const kernel = new WatchedKernel(new LinuxKernel());
       kernel.before = (call) => {
         if (call.request === Ioctl.LOOP_CONFIGURE && taken.length < thefts) {
@@ -28,7 +28,7 @@ for (const thefts of [1, 5]) {
           const device = execFileSync("losetup", ["-f", "--show", other], {
             encoding: "utf8",
           }).trim();
-          taken.push({ device, diskseq: diskseqOf(numberOf(device)) });
+          taken.push({ device, diskseq: instanceOf(numberOf(device)) });
         }
         return undefined;
       };
@@ -40,7 +40,7 @@ for (const thefts of [1, 5]) {
       await session.close();
       for (const { device, diskseq } of taken) {
         assert.ok(isBound(numberOf(device)), `${device} is bound`);
-        assert.is(diskseqOf(numberOf(device)), diskseq);
+        assert.is(instanceOf(numberOf(device)), diskseq);
         assert.is(attribute(numberOf(device), "loop/autoclear"), "0");
         await plainDetach(device);
       }

@@ -19,7 +19,7 @@ const kinds = 5;
 
 behaviour(
   `${devices * each * kinds} waits at once on ${devices} devices`,
-  ["root"],
+  ["root", "diskseq"],
   async (scene) => {
     const kernel = new WatchedKernel(new LinuxKernel());
     let looks = 0;

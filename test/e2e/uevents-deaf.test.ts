@@ -15,7 +15,7 @@ const warning = "no uevents come here (this network namespace belongs to another
 
 behaviour(
   "waits in a foreign user namespace say so, and end by what sysfs shows",
-  ["root", "user-namespaces"],
+  ["root", "diskseq", "user-namespaces"],
   async (scene) => {
     const loop = await ownLoop(scene);
     const { device, diskseq: first } = loop;
@@ -36,7 +36,7 @@ behaviour(
 
 behaviour(
   "a monitor in a foreign user namespace says that it hears nothing",
-  ["root", "user-namespaces"],
+  ["root", "diskseq", "user-namespaces"],
   async (scene) => {
     const loop = await ownLoop(scene);
     const here = await collect(openSession(scene), { disk: loop.name });

@@ -39,44 +39,48 @@ import {
 type Reason = UeventRejected["reason"];
 type Kind = readonly [what: string, reason: Reason, forgery: Forgery];
 
-behaviour("what is forged is counted and changes nothing", ["root", "python3"], async (scene) => {
-  const { loop, session, collector, monitor } = await stage(scene);
-  const waits = await beginWaits(session, loop);
-  const lies = new Lies(loop);
-  const kinds = [...forgedKinds(lies), ...brokenKinds(lies)];
-  const { pid, portId } = await forge(kinds.map(([, , forgery]) => forgery));
-  const rejected = () => rejectedOf(collector, pid);
-  await collector.until("all forgeries", () => rejected().length >= kinds.length);
+behaviour(
+  "what is forged is counted and changes nothing",
+  ["root", "diskseq", "python3"],
+  async (scene) => {
+    const { loop, session, collector, monitor } = await stage(scene);
+    const waits = await beginWaits(session, loop);
+    const lies = new Lies(loop);
+    const kinds = [...forgedKinds(lies), ...brokenKinds(lies)];
+    const { pid, portId } = await forge(kinds.map(([, , forgery]) => forgery));
+    const rejected = () => rejectedOf(collector, pid);
+    await collector.until("all forgeries", () => rejected().length >= kinds.length);
 
-  for (const group of ["kernel", "udev"] as const) {
-    // Of one socket in the order of sending; none told as something else in between.
-    const expected = kinds.filter(
-      ([, , { to }]) => (to === Group.Udev ? "udev" : "kernel") === group,
-    );
-    const got = rejected().filter((item) => item.group === group);
-    assert.is(got.length, expected.length);
-    for (const [index, [what, reason, { to, uid = 0 }]] of expected.entries()) {
-      const port = to === "kernel-itself" ? 0 : portId;
-      assert.equal([got[index]?.reason, got[index]?.uid], [reason, uid], what);
-      assert.is(got[index]?.portId, port, what);
+    for (const group of ["kernel", "udev"] as const) {
+      // Of one socket in the order of sending; none told as something else in between.
+      const expected = kinds.filter(
+        ([, , { to }]) => (to === Group.Udev ? "udev" : "kernel") === group,
+      );
+      const got = rejected().filter((item) => item.group === group);
+      assert.is(got.length, expected.length);
+      for (const [index, [what, reason, { to, uid = 0 }]] of expected.entries()) {
+        const port = to === "kernel-itself" ? 0 : portId;
+        assert.equal([got[index]?.reason, got[index]?.uid], [reason, uid], what);
+        assert.is(got[index]?.portId, port, what);
+      }
     }
-  }
-  // Others may forge, too: whatever is counted is told.
-  const told = (wanted: Reason) =>
-    collector.items.filter((item) => item.type === "rejected" && item.reason === wanted).length;
-  for (const reason of ["forged", "malformed", "truncated"] as const) {
-    const isTold = () => told(reason) === monitor.counts[reason];
-    await collector.until(`every one that is ${reason}`, isTold);
-  }
-  assert.equal(lies.told(collector), []);
-  await expectGoingOn(session, loop, collector);
-  await waits.expectOpen();
-  await waits.play();
-});
+    // Others may forge, too: whatever is counted is told.
+    const told = (wanted: Reason) =>
+      collector.items.filter((item) => item.type === "rejected" && item.reason === wanted).length;
+    for (const reason of ["forged", "malformed", "truncated"] as const) {
+      const isTold = () => told(reason) === monitor.counts[reason];
+      await collector.until(`every one that is ${reason}`, isTold);
+    }
+    assert.equal(lies.told(collector), []);
+    await expectGoingOn(session, loop, collector);
+    await waits.expectOpen();
+    await waits.play();
+  },
+);
 
 behaviour(
   "what root says as udev is told as udev's, and ends no wait",
-  ["root", "python3"],
+  ["root", "diskseq", "python3"],
   async (scene) => {
     const { loop, session, collector, monitor } = await stage(scene);
     const { diskseq } = loop;
@@ -124,7 +128,7 @@ behaviour(
 
 behaviour(
   "a wait for udev does not end by what is said, but by what udev has written down",
-  ["root", "namespaces", "python3"],
+  ["root", "diskseq", "namespaces", "python3"],
   async (scene) => {
     const { loop, collector } = await stage(scene);
     const { name, diskseq } = loop;

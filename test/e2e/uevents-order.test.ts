@@ -35,7 +35,7 @@ const queue = { maxQueue: 1 << 20 };
 
 behaviour(
   "two writers on two CPUs: a verdict is that of the number, in whatever order they come",
-  ["root", "python3"],
+  ["root", "diskseq", "python3"],
   async (scene) => {
     const loop = await ownLoop(scene);
     for (const number of partitions) await loop.addPartition(number);
@@ -87,7 +87,7 @@ behaviour(
 
 behaviour(
   "events handed in backwards and twice: told once, judged alike, and waits end alike",
-  ["root"],
+  ["root", "diskseq"],
   async (scene) => {
     const kernel = new DisorderlyKernel(new LinuxKernel());
     const session = openSessionOn(scene, kernel);

@@ -15,7 +15,7 @@ const MiB = 1 << 20;
 
 behaviour(
   "a zram device that is emptied is the same, one that is made anew is another",
-  ["root", "zram"],
+  ["root", "diskseq", "zram"],
   async (scene) => {
     const zram = ownZram(scene);
     const { name, device, diskseq: first } = zram;
@@ -94,7 +94,7 @@ behaviour(
 
 behaviour(
   "the command waits for a zram device, and exits 4 when it is another one",
-  ["root", "zram"],
+  ["root", "diskseq", "zram"],
   async (scene) => {
     const zram = ownZram(scene);
     const { name, device, diskseq: first } = zram;
