@@ -32,7 +32,7 @@ function readWords() {
       options: {
         only: { type: "string" },
         tests: { type: "string", multiple: true },
-        count: { type: "string", default: "100" },
+        count: { type: "string", default: "20" },
       },
     });
     const unknown = positionals.find((word) => !(eras as readonly string[]).includes(word));
