@@ -16,7 +16,7 @@ import { begin, isSettled, openSession, soon } from "../helpers/streams.ts";
 
 behaviour(
   "a wait whose instance is replaced ends as superseded at once",
-  ["root"],
+  ["root", "diskseq"],
   async (scene) => {
     const loop = await ownLoop(scene);
     const { device, diskseq: first } = loop;
@@ -42,20 +42,24 @@ behaviour(
   },
 );
 
-behaviour("the command exits 4 when the instance is replaced", ["root"], async (scene) => {
-  const loop = await ownLoop(scene);
-  const { device, diskseq: first } = loop;
-  const running = startCommand(["wait", `diskseq:${first}`, "--partitions=9"]);
-  scene.defer(() => running.stop("SIGKILL"));
-  await until("it listens", () => isListening(running.pid));
-  const second = await loop.replace();
-  const outcome = await soon("superseded", running.outcome, 10_000);
-  expectRefusal(outcome, 4, `${device} is diskseq ${second} by now`);
-});
+behaviour(
+  "the command exits 4 when the instance is replaced",
+  ["root", "diskseq"],
+  async (scene) => {
+    const loop = await ownLoop(scene);
+    const { device, diskseq: first } = loop;
+    const running = startCommand(["wait", `diskseq:${first}`, "--partitions=9"]);
+    scene.defer(() => running.stop("SIGKILL"));
+    await until("it listens", () => isListening(running.pid));
+    const second = await loop.replace();
+    const outcome = await soon("superseded", running.outcome, 10_000);
+    expectRefusal(outcome, 4, `${device} is diskseq ${second} by now`);
+  },
+);
 
 behaviour(
   "a wait whose instance is detached ends at once, and so does one for its removal",
-  ["root", "sfdisk", "losetup"],
+  ["root", "diskseq", "sfdisk", "losetup"],
   async (scene) => {
     const session = openSession(scene);
     const attachment = await session.attach(await gptImage(scene.path("d.img")));
@@ -78,29 +82,33 @@ behaviour(
   },
 );
 
-behaviour("a wait for an instance that is over ends at once", ["root"], async (scene) => {
-  const loop = await ownLoop(scene);
-  const { device, diskseq: over } = loop;
-  const link = `/dev/disk/by-diskseq/${over}`;
-  const session = openSession(scene);
-  const expectOver = async () => {
-    const ways = [{ diskseq: over }, { device, diskseq: over }, { device: link }];
-    for (const target of [...ways, { device: `${link}-part1` }, { device: `diskseq:${over}` }]) {
-      await soon("stale", errorOf(begin(session, target), "ERR_LOOP_STALE"));
-      const gone = await soon("gone", begin(session, { ...target, removed: true }));
-      assert.equal([gone.result, gone.diskseq], ["gone", over]);
-    }
-  };
-  await loop.unbind();
-  await expectOver();
-  await loop.bind();
-  await expectOver();
-  assert.is((await session.waitFor({ device })).diskseq, loop.diskseq);
-});
+behaviour(
+  "a wait for an instance that is over ends at once",
+  ["root", "diskseq"],
+  async (scene) => {
+    const loop = await ownLoop(scene);
+    const { device, diskseq: over } = loop;
+    const link = `/dev/disk/by-diskseq/${over}`;
+    const session = openSession(scene);
+    const expectOver = async () => {
+      const ways = [{ diskseq: over }, { device, diskseq: over }, { device: link }];
+      for (const target of [...ways, { device: `${link}-part1` }, { device: `diskseq:${over}` }]) {
+        await soon("stale", errorOf(begin(session, target), "ERR_LOOP_STALE"));
+        const gone = await soon("gone", begin(session, { ...target, removed: true }));
+        assert.equal([gone.result, gone.diskseq], ["gone", over]);
+      }
+    };
+    await loop.unbind();
+    await expectOver();
+    await loop.bind();
+    await expectOver();
+    assert.is((await session.waitFor({ device })).diskseq, loop.diskseq);
+  },
+);
 
 behaviour(
   "a wait begun when all events are long gone is ready from sysfs",
-  ["root", "sfdisk"],
+  ["root", "diskseq", "sfdisk"],
   async (scene) => {
     const attachment = await openSession(scene).attach(await gptImage(scene.path("d.img")));
     scene.watch(attachment.toJSON());
@@ -129,7 +137,7 @@ behaviour(
 
 behaviour(
   "partitions that another program adds and deletes are seen by who waits for them",
-  ["root", "addpart"],
+  ["root", "diskseq", "addpart"],
   async (scene) => {
     const loop = await ownLoop(scene);
     const { device, diskseq } = loop;
