@@ -74,24 +74,20 @@ async function main(): Promise<number> {
   }
   await fetchAll(chosen);
   const packed = join(cache, `package-${process.pid}.cpio`);
+  // Also where a signal ends it.
+  process.once("exit", () => rmSync(packed, { force: true }));
   await packPackage(packed);
-  try {
-    const left = [...chosen];
-    const failed: Era[] = [];
-    const lane = async () => {
-      for (let era = left.shift(); era !== undefined; era = left.shift()) {
-        if (!(await testKernel(era, packed, work))) failed.push(era);
-      }
-    };
-    await Promise.all(Array.from({ length: atOnce }, lane));
-    const names = failed.length === 0 ? "" : `: ${failed.join(", ")}`;
-    console.log(
-      `\n${chosen.length - failed.length} kernels passed, ${failed.length} failed${names}`,
-    );
-    return failed.length === 0 ? 0 : 1;
-  } finally {
-    rmSync(packed, { force: true });
-  }
+  const left = [...chosen];
+  const failed: Era[] = [];
+  const lane = async () => {
+    for (let era = left.shift(); era !== undefined; era = left.shift()) {
+      if (!(await testKernel(era, packed, work))) failed.push(era);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  const names = failed.length === 0 ? "" : `: ${failed.join(", ")}`;
+  console.log(`\n${chosen.length - failed.length} kernels passed, ${failed.length} failed${names}`);
+  return failed.length === 0 ? 0 : 1;
 }
 
 // With it, its guests end.
