@@ -66,6 +66,12 @@ export function propertiesOf(text: string): Record<string, string> {
   return properties;
 }
 
+/** The kernel name of the disk that the DEVPATH of a block device leads to. */
+export function diskIn(devpath: string, isPartition: boolean): string {
+  const end = isPartition ? devpath.lastIndexOf("/") : devpath.length;
+  return devpath.slice(devpath.lastIndexOf("/", end - 1) + 1, end);
+}
+
 /** An event of the core in a few words; `detail` is a uevent's action, or the errno of another. */
 export function eventText(event: Event, code: number, detail: number): string {
   switch (event) {

@@ -14,7 +14,7 @@ import {
 } from "./core.ts";
 import { type Driver, guard, type Listener, type Refusal, type Running } from "./driver.ts";
 import { LoopError } from "./errors.ts";
-import { groupName, marksOf, propertiesOf, refusals, verdicts } from "./event-words.ts";
+import { diskIn, groupName, marksOf, propertiesOf, refusals, verdicts } from "./event-words.ts";
 import { warningOf } from "./failures.ts";
 import { kebab } from "./names.ts";
 import type {
@@ -331,7 +331,5 @@ function nodeOf(name: string | undefined): string | null {
 
 function diskOf(event: CoreUevent, devpath: string): string | null {
   if (event.deviceType === DeviceType.None) return null;
-  let end = devpath.length;
-  if (event.deviceType === DeviceType.Partition) end = devpath.lastIndexOf("/");
-  return devpath.slice(devpath.lastIndexOf("/", end - 1) + 1, end);
+  return diskIn(devpath, event.deviceType === DeviceType.Partition);
 }

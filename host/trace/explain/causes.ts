@@ -150,14 +150,12 @@ export class Judge {
   #same(): Conclusion {
     const [, end, again] = this.#replug.at;
     const { moments } = this.#life;
-    const isScan = changesIn(moments.slice(end, again)) > 0;
-    const calls = this.#calls();
-    const last = calls.at(-1);
     if (this.#hasGap()) {
       const because = ["events were lost in between"];
       return { cause: "unknown", by: null, isCertain: false, because };
     }
-    if (!isScan) return this.#blkpg();
+    if (changesIn(moments.slice(end, again)) === 0) return this.#blkpg();
+    const last = this.#lastScan();
     if (last === undefined) return this.#byEvents();
     if (last.name === "BLKRRPART") return certain("reread", last);
     if (isChange(last)) return certain("change-fd", last);
@@ -175,12 +173,12 @@ export class Judge {
     return first === undefined ? 0 : (this.#places.get(first) ?? 0);
   }
 
-  /** Calls that made the kernel scan this instance, before it came again. */
-  #calls(): CallMoment[] {
+  /** The last call that made the kernel scan this instance, before it came again. */
+  #lastScan(): CallMoment | undefined {
     return this.#life.moments
       .slice(this.#begin(), this.#replug.at[2])
       .filter((moment) => moment.kind === "call")
-      .filter(isScanning);
+      .findLast(isScanning);
   }
 
   #lastCall(is: (call: CallMoment) => boolean): CallMoment | undefined {

@@ -9,7 +9,6 @@ import {
   Event,
   Fault,
   Group,
-  type Mark,
   PartitionEntryWord,
   Place,
 } from "../../../assembly/abi.ts";
@@ -154,7 +153,7 @@ class Reader {
 
   #command(line: number, fields: Fields): void {
     const command = fields.member(Command, "command");
-    const answer = fields.get("answer") === undefined ? 0 : fields.integer("answer");
+    const answer = answerIn(fields);
     if (answer < 0) return;
     // No disk has a partition 0: a look that a recording asks for, not a wait.
     if (command === Command.Wait && fields.get("partitionMask") === "1") {
@@ -190,7 +189,7 @@ class Reader {
   #datagram(line: number, fields: Fields): void {
     const group = groupName(fields.member(Group, "group"));
     this.#groups.add(group);
-    const answer = fields.get("answer") === undefined ? 0 : fields.integer("answer");
+    const answer = answerIn(fields);
     this.#uevent = undefined;
     if (answer !== 0) {
       const why = refusals[answer] ?? kebab(Fault[answer] ?? "");
@@ -271,7 +270,7 @@ class Reader {
     moment.tookNs = this.#now - moment.at;
     moment.errno = result < 0 ? errnoName(-result) : null;
     if (call === Call.Close) this.#files.delete(descriptor);
-    const data = fields.get("data") === undefined ? undefined : fields.bytes("data");
+    const data = dataIn(fields);
     if (moment.disk !== null && (call === Call.ReadDisk || call === Call.ListPartitions)) {
       this.#look(line, moment.disk, call, result, data);
     }
@@ -315,7 +314,7 @@ class Reader {
   #output(line: number, fields: Fields): void {
     const out = fields.get("out");
     if (out === "call") {
-      const data = fields.get("data") === undefined ? undefined : fields.bytes("data");
+      const data = dataIn(fields);
       this.#begin(line, callOf(fields), data);
     } else if (out === "event") {
       this.#event(line, fields);
@@ -329,7 +328,7 @@ class Reader {
       const moment = this.#uevent;
       if (moment === undefined || moment.verdict !== null) return;
       moment.verdict = verdicts[fields.number("verdict")] ?? null;
-      moment.marks = marksOf(fields.number("marks") as Mark);
+      moment.marks = marksOf(fields.number("marks"));
       return;
     }
     if (event === Event.Lost || this.#looks.delete(operation)) return;
@@ -338,6 +337,15 @@ class Reader {
     const disk = this.#disks.get(operation) ?? null;
     this.#put({ kind: "event", line, at: this.#now, record: null, operation, disk, text });
   }
+}
+
+/** 0 is not written down. */
+function answerIn(fields: Fields): number {
+  return fields.get("answer") === undefined ? 0 : fields.integer("answer");
+}
+
+function dataIn(fields: Fields): Uint8Array | undefined {
+  return fields.get("data") === undefined ? undefined : fields.bytes("data");
 }
 
 function callOf(fields: Fields): CoreCall {

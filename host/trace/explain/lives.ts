@@ -103,7 +103,6 @@ class Follower {
   /** of each moment: the lowest number that an event behind it carries */
   readonly #lowest: number[] = [];
   #attach: CallMoment | null = null;
-  #detach: CallMoment | null = null;
   #index = 0;
 
   constructor(disk: string, moments: readonly Moment[], hasEvents: boolean) {
@@ -115,7 +114,7 @@ class Follower {
       this.#lowest[index] = lowest;
       if (!isKernels(moment)) continue;
       lowest = Math.min(lowest, moment.diskseq ?? lowest);
-      if (moment.action === "add") this.#told.add(keyOf(moment));
+      if (moment.action === "add") this.#told.add(keyOf(moment.diskseq, moment.partition));
     }
     for (const moment of moments) {
       this.#follow(moment);
@@ -151,7 +150,6 @@ class Follower {
         this.#begin(moment, null);
       }
     } else if (isDetach(moment)) {
-      this.#detach = moment;
       const current = this.#instances.at(-1);
       if (current !== undefined) current.detach ??= moment;
     }
@@ -183,7 +181,6 @@ class Follower {
       plugs: [],
     };
     this.#attach = null;
-    this.#detach = null;
     this.#instances.push(instance);
     return instance;
   }
@@ -205,11 +202,10 @@ class Follower {
       if (action === "change" && !moment.isMediaChange) instance.isOccupied ||= diskseq === null;
       return;
     }
-    if (action === "add") this.#plug(instance, moment);
+    if (action === "add") this.#plug(instance, partition, moment);
   }
 
-  #plug(instance: Instance, moment: UeventMoment | LookMoment, number = 0): void {
-    const partition = moment.kind === "uevent" ? moment.partition : number;
+  #plug(instance: Instance, partition: number, moment: UeventMoment | LookMoment): void {
     if (this.#live.has(partition)) {
       this.#missing.push({ moment, action: "remove", partition });
       this.#end(partition, null);
@@ -266,12 +262,11 @@ class Follower {
     if (moment.isBound === true) instance.isOccupied = true;
     if (moment.partitions === null) return;
     for (const partition of moment.partitions) {
-      const key = `${instance.diskseq ?? ""} ${partition}`;
-      if (this.#live.has(partition) || this.#told.has(key)) continue;
+      if (this.#live.has(partition) || this.#told.has(keyOf(instance.diskseq, partition))) continue;
       if (this.#hasEvents && this.#index > 0) {
         this.#missing.push({ moment, action: "add", partition });
       }
-      this.#plug(instance, moment, partition);
+      this.#plug(instance, partition, moment);
     }
     for (const [partition, { plug }] of this.#live) {
       if (plug.plugged?.kind !== "look" || moment.partitions.includes(partition)) continue;
@@ -284,6 +279,6 @@ function isKernels(moment: Moment): moment is UeventMoment {
   return moment.kind === "uevent" && moment.group === "kernel";
 }
 
-function keyOf({ diskseq, partition }: UeventMoment): string {
+function keyOf(diskseq: number | null, partition: number): string {
   return `${diskseq ?? ""} ${partition}`;
 }

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import { createGzip, gzipSync } from "node:zlib";
-import { coreWasmUrl } from "../../core-file.ts";
+import { coreSha256, coreWasmUrl } from "../../core-file.ts";
 import { LoopError } from "../../errors.ts";
 import { type Block, encodeLog, encodeStory } from "../page/data.ts";
 import type { OpenedLog } from "./open.ts";
@@ -28,7 +28,7 @@ function built(name: string): string {
 export async function writePage(out: string, opened: OpenedLog, path: string): Promise<void> {
   const story = storyOf(opened.log);
   const wasm = readFileSync(coreWasmUrl);
-  const about = { path, core: createHash("sha256").update(wasm).digest("hex") };
+  const about = { path, core: coreSha256(wasm) };
   const packed: Readonly<Record<Block, Buffer>> = {
     log: gzipSync(encodeLog(opened.log, about)),
     story: gzipSync(encodeStory(story)),

@@ -3,17 +3,11 @@
  * refused. Plain data, for people's words, for pages and for JSON.
  */
 import { type Flap, flapsOf } from "./flaps.ts";
-import { type Instance, isLookCall, type Life, livesOf, type Missing } from "./lives.ts";
-import type { GapMoment, Log, Moment, RefusedMoment, UeventMoment } from "./moments.ts";
+import { isLookCall, type Life, livesOf } from "./lives.ts";
+import type { GapMoment, Log, RefusedMoment } from "./moments.ts";
 
-export interface DiskStory {
-  readonly disk: string;
-  readonly instances: readonly Instance[];
+export interface DiskStory extends Omit<Life, "replugs"> {
   readonly flaps: readonly Flap[];
-  readonly stale: readonly UeventMoment[];
-  readonly missing: readonly Missing[];
-  /** all that is about the disk, in the order of the log */
-  readonly moments: readonly Moment[];
 }
 
 export interface Story {
@@ -44,7 +38,6 @@ function isLively({ moments, instances }: Life): boolean {
   );
 }
 
-function diskStory(life: Life, log: Log, gaps: readonly GapMoment[]): DiskStory {
-  const { disk, instances, missing, moments } = life;
-  return { disk, instances, flaps: flapsOf(life, log, gaps), stale: life.stale, missing, moments };
+function diskStory({ replugs, ...life }: Life, log: Log, gaps: readonly GapMoment[]): DiskStory {
+  return { ...life, flaps: flapsOf({ replugs, ...life }, log, gaps) };
 }

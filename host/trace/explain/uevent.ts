@@ -3,7 +3,7 @@
  * down; what it is to an instance the core says.
  */
 
-import { propertiesOf } from "../../event-words.ts";
+import { diskIn, propertiesOf } from "../../event-words.ts";
 import type { UeventGroup } from "../../stream-types.ts";
 import type { UeventMoment } from "./moments.ts";
 
@@ -28,8 +28,7 @@ export function ueventMoment(
   const properties = propertiesOf(strings);
   const { ACTION = "", DEVPATH = "", DEVTYPE, SUBSYSTEM } = properties;
   const isPartition = DEVTYPE === "partition";
-  const path = DEVPATH.split("/");
-  const disk = path.at(isPartition ? -2 : -1) ?? "";
+  const disk = diskIn(DEVPATH, isPartition);
   const isOfDisk = SUBSYSTEM === "block" && (isPartition || DEVTYPE === "disk") && disk !== "";
   return {
     kind: "uevent",
@@ -41,7 +40,9 @@ export function ueventMoment(
     seqnum: whole(properties.SEQNUM) ?? 0,
     devpath: DEVPATH,
     disk: isOfDisk ? disk : null,
-    partition: isPartition ? (whole(properties.PARTN) ?? numberIn(path.at(-1), disk)) : 0,
+    partition: isPartition
+      ? (whole(properties.PARTN) ?? numberIn(diskIn(DEVPATH, false), disk))
+      : 0,
     // Some kernels have the key before they have the number.
     diskseq: whole(properties.DISKSEQ) || null,
     isMediaChange: properties.DISK_MEDIA_CHANGE === "1",
@@ -56,6 +57,6 @@ function whole(text: string | undefined): number | undefined {
 }
 
 /** `loop0p1` of `loop0`: 1. */
-function numberIn(name = "", disk: string): number {
+function numberIn(name: string, disk: string): number {
   return whole(name.slice(disk.length).replace(/^p/, "")) ?? 0;
 }
