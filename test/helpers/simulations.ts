@@ -1,8 +1,9 @@
 /** Images in memory for simulated kernels, and what a session on one is told, in few words. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import * as assert from "uvu/assert";
 import { efiSystem, linuxFilesystem, mebibyte, writeImage } from "../../host/cli/image.ts";
-import type { Session, SimImage } from "../../host/sim/index.ts";
+import { type Session, type SimImage, simulate } from "../../host/sim/index.ts";
 import type { MonitorItem } from "../../host/stream-types.ts";
 import { scratchRoot } from "./root.ts";
 
@@ -46,6 +47,19 @@ export const twoSlots: readonly Slot[] = [
   { number: 1, start: 8, size: 16 },
   { number: 3, start: 32, size: 96 },
 ];
+
+/** Leaves in a file the trace of an attach that is watched and waited for, and of its end. */
+export async function recordAttach(path: string, version: string): Promise<void> {
+  const session = simulate({ version, seed: 7, images: { "/disk.img": mbrImage(twoSlots) } });
+  const trace = await session.trace(path);
+  const monitor = await session.monitor();
+  const disk = await session.attach("/disk.img");
+  await session.waitFor({ device: disk.device, diskseq: disk.diskseq, partitions: [1, 3] });
+  await disk.detach();
+  await monitor.close();
+  assert.is(await trace.close(), undefined);
+  await session.close();
+}
 
 /** Calls with the path of a file of 8 MiB with two partitions in its GPT, 1 and 2. */
 export async function withGptFile<T>(work: (path: string) => Promise<T>): Promise<T> {

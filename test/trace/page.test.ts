@@ -8,7 +8,6 @@ import type { Browser, Page } from "playwright-core";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { coreSha256, loadDefaultCore } from "../../host/core-file.ts";
-import { simulate } from "../../host/sim/index.ts";
 import { record } from "../../host/trace/index.ts";
 import { linesOf } from "../../host/trace/reader.ts";
 import { replay } from "../../host/trace/replay.ts";
@@ -18,7 +17,7 @@ import { recordEvents } from "../helpers/long-trace.ts";
 import { missing } from "../helpers/needs.ts";
 import { command } from "../helpers/process.ts";
 import { packageRoot, scratchRoot } from "../helpers/root.ts";
-import { mbrImage, twoSlots } from "../helpers/simulations.ts";
+import { recordAttach } from "../helpers/simulations.ts";
 import { skip } from "../helpers/skip.ts";
 import { traceNames } from "../helpers/traces.ts";
 
@@ -43,18 +42,10 @@ function pageTest(name: string, run: (own: Browser) => Promise<void>): void {
   });
 }
 
-/** An attach that is watched and waited for, and its end. */
-async function recordAttach(name: string): Promise<string> {
+/** The file with the trace of an attach. */
+async function attachTrace(name: string): Promise<string> {
   const path = join(directory, `${name}.ndjson`);
-  const session = simulate({ version: "6.1.192", seed: 7, images: { "/d": mbrImage(twoSlots) } });
-  const trace = await session.trace(path);
-  const monitor = await session.monitor();
-  const disk = await session.attach("/d");
-  await session.waitFor({ device: disk.device, diskseq: disk.diskseq, partitions: [1, 3] });
-  await disk.detach();
-  await monitor.close();
-  assert.is(await trace.close(), undefined);
-  await session.close();
+  await recordAttach(path, "6.1.192");
   return path;
 }
 
@@ -114,7 +105,7 @@ for (const name of traceNames) {
 }
 
 pageTest("forth and back, the machine is that of replay", async (own) => {
-  const path = await recordAttach("attach");
+  const path = await attachTrace("attach");
   const out = join(directory, "attach.html");
   await explainTo(out, path);
   const { page, complaints } = await openPage(own, out);
@@ -156,7 +147,7 @@ pageTest("back over checkpoints of a longer trace", async (own) => {
 });
 
 pageTest("where trace and core differ the machine stops and says so", async (own) => {
-  const path = await recordAttach("changed");
+  const path = await attachTrace("changed");
   const lines = readFileSync(path, "utf8").split("\n");
   const index = lines.findIndex((line) => line.includes('"out":"call"'));
   const line = lines[index]?.replace(/"call":"\w+"/, '"call":"Fsync"') ?? "";
@@ -176,7 +167,7 @@ pageTest("where trace and core differ the machine stops and says so", async (own
 
 pageTest("a trace that was cut off in a line runs as far as it goes, and back", async (own) => {
   const path = join(directory, "cut.ndjson");
-  const whole = readFileSync(await recordAttach("whole"), "utf8")
+  const whole = readFileSync(await attachTrace("whole"), "utf8")
     .trimEnd()
     .split("\n");
   writeFileSync(path, whole.slice(0, 30).join("\n").slice(0, -9));

@@ -17,23 +17,15 @@ import { type Replayed, type ReplayOptions, replay } from "../../host/trace/repl
 import { splitLines } from "../../host/trace/split.ts";
 import { command } from "../helpers/process.ts";
 import { scratchRoot } from "../helpers/root.ts";
-import { eras, mbrImage, twoSlots } from "../helpers/simulations.ts";
+import { eras, mbrImage, recordAttach, twoSlots } from "../helpers/simulations.ts";
 
 const directory = mkdtempSync(join(scratchRoot, "diskseq-trace-"));
 test.after(() => rmSync(directory, { recursive: true, force: true }));
 
-/** An attach that is watched and waited for, and its end; the file's path. */
-async function recordAttach(version: string): Promise<string> {
+/** The file with the trace of an attach. */
+async function attachTrace(version: string): Promise<string> {
   const path = join(directory, `${version}.ndjson`);
-  const session = simulate({ version, seed: 7, images: { "/disk.img": mbrImage(twoSlots) } });
-  const trace = await session.trace(path);
-  const monitor = await session.monitor();
-  const disk = await session.attach("/disk.img");
-  await session.waitFor({ device: disk.device, diskseq: disk.diskseq, partitions: [1, 3] });
-  await disk.detach();
-  await monitor.close();
-  assert.is(await trace.close(), undefined);
-  await session.close();
+  await recordAttach(path, version);
   return path;
 }
 
@@ -42,7 +34,7 @@ const fromText = (text: string, options?: ReplayOptions): Promise<Replayed> =>
 
 for (const version of eras) {
   test(`${version}: what was recorded runs again the same, in both builds`, async () => {
-    const path = await recordAttach(version);
+    const path = await attachTrace(version);
     const wasm = await replay(linesOf(path), loadDefaultCore);
     const js = await replay(linesOf(path), loadJsCore);
     assert.is(wasm.divergence, undefined);
@@ -75,7 +67,7 @@ function flip(line: string, at: number): string {
 }
 
 test("no byte of an input changes in silence", async () => {
-  const path = await recordAttach("6.1.192");
+  const path = await attachTrace("6.1.192");
   const text = readFileSync(path, "utf8");
   const lines = text.split("\n");
   let flips = 0;
@@ -94,7 +86,7 @@ test("no byte of an input changes in silence", async () => {
 });
 
 test("every byte of one datagram's record", async () => {
-  const path = await recordAttach("6.12.90");
+  const path = await attachTrace("6.12.90");
   const lines = readFileSync(path, "utf8").split("\n");
   const index = lines.findIndex((line) => line.includes('"in":"datagram"'));
   const line = lines[index] ?? "";
@@ -106,7 +98,7 @@ test("every byte of one datagram's record", async () => {
 });
 
 test("it stops where it is told to, and goes the same way from a part", async () => {
-  const path = await recordAttach("6.18.44");
+  const path = await attachTrace("6.18.44");
   const text = readFileSync(path, "utf8");
   const lines = text.split("\n");
   const to = lines.findIndex((line, index) => index > 40 && line.includes('"in":')) - 1;
@@ -153,7 +145,7 @@ const refused: readonly [
 
 for (const [name, change, said] of refused) {
   test(`refused: ${name}`, async () => {
-    const whole = readFileSync(await recordAttach("6.1.192"), "utf8")
+    const whole = readFileSync(await attachTrace("6.1.192"), "utf8")
       .trimEnd()
       .split("\n");
     const path = join(directory, "refused.ndjson");
@@ -165,7 +157,7 @@ for (const [name, change, said] of refused) {
 }
 
 test("the command says what differs, and where", async () => {
-  const path = await recordAttach("6.1.192");
+  const path = await attachTrace("6.1.192");
   const lines = readFileSync(path, "utf8").split("\n");
   const index = lines.findIndex((line) => line.includes('"out":"call"'));
   writeFileSync(
