@@ -580,6 +580,8 @@ export enum Failure {
   UdevSilent = 26,
   /** A partition that must change is open. Detail: partition number, 0 where nobody can tell. */
   PartitionBusy = 27,
+  /** An instance was named by its diskseq, and this kernel has none. */
+  NoDiskseq = 28,
 }
 
 /** What the kernel did not honour. */

@@ -117,10 +117,10 @@ export class AttachmentHandle implements Attachment {
     return done;
   }
 
-  /** Whether this handle holds the instance; a diskseq that is not known is not checked. */
+  /** Whether this handle holds the instance; without a diskseq whatever it is. */
   pins(diskseq: bigint | undefined): boolean {
     if (this.#descriptor < 0) return false;
-    return diskseq === undefined || this.diskseq === null || diskseq === this.diskseq;
+    return diskseq === undefined || diskseq === this.diskseq;
   }
 
   #unpin(): void {

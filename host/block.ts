@@ -9,6 +9,7 @@ import { errnoName, errnoText } from "./errno.ts";
 import { LoopError } from "./errors.ts";
 import { blankCall } from "./list.ts";
 import type { Session } from "./session.ts";
+import { noDiskseq } from "./target.ts";
 
 export interface OpenBlockOptions {
   /** The instance that it must be; default: the one that the name leads to at the call. */
@@ -56,13 +57,7 @@ export async function openBlock(
     try {
       const opened = await block(session, fd, path);
       const diskseq = await number(session, fd, path);
-      if (diskseq === null) {
-        throw new LoopError(
-          "ERR_LOOP_ENVIRONMENT",
-          `${path}: this kernel has no diskseq (Linux 5.15): the instance cannot be proven`,
-          { device: path },
-        );
-      }
+      if (diskseq === null) throw noDiskseq(path, path);
       if (diskseq !== meant || opened !== devnum) throw superseded(path, meant, diskseq);
       let isOpen = true;
       const closeOnce = async (): Promise<void> => {

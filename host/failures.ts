@@ -16,6 +16,7 @@ import { errnoName, errnoText } from "./errno.ts";
 import { LoopError, type LoopErrorCode, type Try } from "./errors.ts";
 import type { Holder } from "./kernel.ts";
 import { deviceName, kebab, syscallName } from "./names.ts";
+import { noDiskseqText } from "./target.ts";
 import type { LoopWarning } from "./types.ts";
 
 /** What is known when an operation failed. */
@@ -275,6 +276,8 @@ function explainDevice(context: FailureContext, device: string): [LoopErrorCode,
           (detail === 0n ? "" : `; ${device} is diskseq ${detail}, somebody else's`) +
           "; nothing was touched",
       ];
+    case Failure.NoDiskseq:
+      return [environment, `${noDiskseqText(subject)}; name the device alone`];
     case Failure.NotAttached:
       return ["ERR_LOOP_NOT_ATTACHED", `${subject}: nothing is attached to ${device}`];
     case Failure.NotLoop:

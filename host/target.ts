@@ -2,7 +2,7 @@
 import type { CoreCommand } from "./core.ts";
 import { devnumOf } from "./devnum.ts";
 import { LoopError } from "./errors.ts";
-import type { FileFacts } from "./kernel.ts";
+import type { FileFacts, Kernel } from "./kernel.ts";
 import type { Session } from "./session.ts";
 import type { LoopDevice } from "./types.ts";
 
@@ -65,10 +65,28 @@ async function byDiskseq(session: Session, text: string, digits: string): Promis
   for (const device of await session.list()) {
     if (device.diskseq === diskseq) return targetOf(text, device);
   }
+  checkDiskseqs(session.kernel, text);
   throw new LoopError(
     "ERR_LOOP_STALE",
     `${text}: no loop device has this diskseq: that instance is over; nothing was touched`,
   );
+}
+
+/** The error where an instance must be proven, and the kernel numbers none. */
+export function noDiskseq(subject: string, device?: string): LoopError {
+  return new LoopError("ERR_LOOP_ENVIRONMENT", noDiskseqText(subject), { device });
+}
+
+/** The same in words. */
+export function noDiskseqText(subject: string): string {
+  return `${subject}: this kernel has no diskseq (Linux 5.15): the instance cannot be proven`;
+}
+
+/** Throws where no disk has a diskseq: that none has a certain one says nothing then. */
+export function checkDiskseqs(kernel: Kernel, subject: string): void {
+  const disks = kernel.listNames();
+  const isNumbered = (disk: string) => kernel.readAttribute(disk, "diskseq") !== undefined;
+  if (disks.length > 0 && !disks.some(isNumbered)) throw noDiskseq(subject);
 }
 
 export function parseDiskseq(text: string, digits: string): bigint {

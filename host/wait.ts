@@ -24,7 +24,7 @@ import { waitTimeoutMs } from "./options.ts";
 import { partitionsOf } from "./partitions.ts";
 import type { Session } from "./session.ts";
 import type { MonitorOptions, Waited, WaitOptions, WaitTarget } from "./stream-types.ts";
-import { parseDiskseq } from "./target.ts";
+import { checkDiskseqs, parseDiskseq } from "./target.ts";
 
 /** A disk by its kernel name, and of it a partition (0: the disk itself). */
 export interface Place {
@@ -89,6 +89,7 @@ async function resolve(
   if (disk !== undefined) {
     return { disk, partition: byDevice?.partition ?? 0, subject, diskseq, target };
   }
+  checkDiskseqs(session.kernel, subject);
   if (target.removed) return undefined;
   throw new LoopError(
     "ERR_LOOP_STALE",
@@ -263,7 +264,7 @@ function overError(subject: string, device: string, event: Outcome["event"]): Lo
 /** What is missing still. */
 function timedOut(
   session: Session,
-  { target, disk, subject }: Wish,
+  { target, disk, subject, diskseq }: Wish,
   { event }: Outcome,
   numbers: readonly number[],
 ): LoopError | undefined {
@@ -282,10 +283,10 @@ function timedOut(
   const what = names.length > 0 ? names.join(", ") : disk;
   const verb = names.length > 1 ? "are" : "is";
   const isThere = session.kernel.listNames(disk).length > 0;
-  const missing =
-    names.length > 0 || !isThere
-      ? `${what} ${verb} not there`
-      : `nothing is attached to ${disk}, or no medium is in it`;
+  const current = session.kernel.readAttribute(disk, "diskseq");
+  let missing = `nothing is attached to ${disk}, or no medium is in it`;
+  if (names.length > 0 || !isThere) missing = `${what} ${verb} not there`;
+  else if (BigInt(current ?? diskseq) < diskseq) missing = `${disk} is diskseq ${current} still`;
   const text = target.removed ? `${what} ${verb} still there` : missing;
   const device = deviceOf(disk);
   return new LoopError("ERR_LOOP_TIMEOUT", `${subject}: timed out: ${text}`, { device });
@@ -332,6 +333,7 @@ export async function checkMonitor(
   if (diskseq === 0n) return { ...request, disk: undefined };
   const disk = session.kernel.findDisk(diskseq);
   if (disk !== undefined) return { ...request, disk };
+  checkDiskseqs(session.kernel, `diskseq:${diskseq}`);
   throw new LoopError(
     "ERR_LOOP_STALE",
     `diskseq:${diskseq}: no disk has this number: that instance is over, or never was`,

@@ -139,6 +139,9 @@ export class DetachSteps extends Deleting {
   private refused(operation: i32, step: i32, errno: i32, outcome: i32): i32 {
     const state = this.state;
     switch (step) {
+      case Step.SeqTarget:
+        if (outcome !== Outcome.Skip || !this.isNamed(operation)) return outcome;
+        return this.port.fail(operation, Failure.NoDiskseq, u64(0), u64(0));
       case Step.StatusTarget:
         if (errno !== Errno.ENXIO) return outcome;
         return this.port.fail(operation, Failure.NotAttached, u64(0), u64(0));
@@ -178,6 +181,11 @@ export class DetachSteps extends Deleting {
       default:
         return outcome;
     }
+  }
+
+  /** Whether one instance is meant, by its number. */
+  private isNamed(operation: i32): bool {
+    return this.state.get64(operation, Field.DiskseqAsked) !== u64(0);
   }
 
   private statTarget(operation: i32): i32 {
@@ -318,8 +326,7 @@ export class DetachSteps extends Deleting {
   private gone(operation: i32, outcome: i32): i32 {
     const state = this.state;
     if (state.get(operation, Field.Cleared) !== 0) return outcome;
-    const asked = state.get64(operation, Field.DiskseqAsked);
-    const failure = asked === u64(0) ? Failure.NotAttached : Failure.Superseded;
+    const failure = this.isNamed(operation) ? Failure.Superseded : Failure.NotAttached;
     return this.port.fail(operation, failure, u64(0), u64(0));
   }
 

@@ -127,7 +127,9 @@ export class SweepSteps extends Deleting {
     // A detach asked for the instance before this one.
     if (!this.isAskedFor(operation)) return isBound ? Outcome.Skip : Outcome.Ok;
     if (!isBound && (asked === u64(0) || asked === diskseq)) return Outcome.Ok;
-    return this.port.fail(operation, Failure.Superseded, diskseq, u64(0));
+    const isUnprovable = asked !== u64(0) && diskseq === u64(0);
+    const failure = isUnprovable ? Failure.NoDiskseq : Failure.Superseded;
+    return this.port.fail(operation, failure, diskseq, u64(0));
   }
 
   /** One that stays does not keep the others; the first is told at the end. */

@@ -278,6 +278,10 @@ export class Waits {
   }
 
   private settle(watch: i32, disk: i32): void {
+    if (this.isUnprovable(watch, disk)) {
+      this.fail(watch, Failure.NoDiskseq, 0, u64(0));
+      return;
+    }
     const registry = this.registry;
     const flags = registry.watch(watch, WatchField.Flags);
     const isRemoved = (flags & CommandFlag.Removed) !== 0;
@@ -285,16 +289,30 @@ export class Waits {
     if (end !== STILL) this.end(watch, disk, end - 1);
   }
 
-  /** Whether the instance that is there is the one that is waited for. A loop device without an
-   *  image is none; another disk without a medium stays the one that its number says. */
-  private isMine(watch: i32, disk: i32): bool {
+  /** Whether there is an instance. A loop device without an image is none; another disk without a
+   *  medium stays the one that its number says. */
+  private isThere(disk: i32): bool {
     const registry = this.registry;
     if (registry.disk(disk, DiskField.Looked) !== Looked.Present) return false;
-    if (registry.disk(disk, DiskField.Bound) === 0 && this.isLoop(disk)) return false;
+    return registry.disk(disk, DiskField.Bound) !== 0 || !this.isLoop(disk);
+  }
+
+  /** Whether the instance that is there is the one that is waited for. */
+  private isMine(watch: i32, disk: i32): bool {
+    const registry = this.registry;
+    if (!this.isThere(disk)) return false;
     if ((registry.watch(watch, WatchField.Flags) & CommandFlag.BestEffort) !== 0) return true;
     const diskseq = registry.watch64(watch, WatchField.Diskseq);
     const current = registry.disk64(disk, DiskField.Diskseq);
-    return diskseq === u64(0) || current === u64(0) || diskseq === current;
+    return diskseq === u64(0) || diskseq === current;
+  }
+
+  /** Whether a number is waited for where the kernel gives none to what is there. */
+  private isUnprovable(watch: i32, disk: i32): bool {
+    const registry = this.registry;
+    if (registry.watch64(watch, WatchField.Diskseq) === u64(0)) return false;
+    if ((registry.watch(watch, WatchField.Flags) & CommandFlag.BestEffort) !== 0) return false;
+    return this.isThere(disk) && registry.disk64(disk, DiskField.Diskseq) === u64(0);
   }
 
   private isLoop(disk: i32): bool {

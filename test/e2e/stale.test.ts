@@ -3,7 +3,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { detach } from "../../host/index.ts";
+import { detach, waitFor } from "../../host/index.ts";
 import {
   attribute,
   diskseqOf,
@@ -56,6 +56,21 @@ behaviour(
     const device = await scene.attach(blankImage(scene.path("d.img"), 1 << 20));
     await scene.detach(device.device);
     expectRefusal(await command(["detach", `diskseq:${device.diskseq}`]), 4);
+  },
+);
+
+behaviour(
+  "where the kernel has no diskseq, who names one is refused and the device stays",
+  ["root", "no diskseq"],
+  async (scene) => {
+    const { device } = await scene.attach(blankImage(scene.path("d.img"), 1 << 20));
+    for (const words of [["detach"], ["wait", "--removed"], ["wait"], ["monitor"]]) {
+      expectRefusal(await command([...words, "diskseq:77"]), 3, "this kernel has no diskseq");
+    }
+    await errorOf(detach({ device, diskseq: 77n }), "ERR_LOOP_ENVIRONMENT");
+    await errorOf(waitFor({ device, diskseq: 77n, removed: true }), "ERR_LOOP_ENVIRONMENT");
+    assert.ok(isBound(numberOf(device)));
+    await scene.detach(device);
   },
 );
 

@@ -20,14 +20,15 @@ import { isInstalled, start } from "./process.ts";
 import { scratchRoot } from "./root.ts";
 
 /**
- * `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; `diskseq`: it
- * numbers the instances of disks; `zram`: devices of it can be
- * made; `udevd`: one can be run apart from the machine's; others: a tool's name.
+ * `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; `diskseq`: it numbers the
+ * instances of disks; `no diskseq`: it does not; `zram`: devices of it can be made; `udevd`: one
+ * can be run apart from the machine's; others: a tool's name.
  */
 export type Need =
   | "root"
   | "parsers"
   | "diskseq"
+  | "no diskseq"
   | "namespaces"
   | "user-namespaces"
   | "udevd"
@@ -75,6 +76,9 @@ async function attempt(need: Need): Promise<string | undefined> {
   }
   if (need === "diskseq") {
     return hasDiskseq() ? undefined : "needs a kernel that numbers instances (Linux 5.15)";
+  }
+  if (need === "no diskseq") {
+    return hasDiskseq() ? "is about kernels before 5.15" : undefined;
   }
   if (need === "namespaces") {
     const { status } = await start("unshare", ["--mount", "mount", "-t", "tmpfs", "t", "/mnt"])
