@@ -64,8 +64,9 @@ behaviour(
   ["root", "no diskseq"],
   async (scene) => {
     const { device } = await scene.attach(blankImage(scene.path("d.img"), 1 << 20));
-    for (const words of [["detach"], ["wait", "--removed"], ["wait"], ["monitor"]]) {
-      expectRefusal(await command([...words, "diskseq:77"]), 3, "this kernel has no diskseq");
+    const named = ["detach diskseq:77", "wait diskseq:77", "wait --removed diskseq:77"];
+    for (const words of [...named, "monitor --diskseq 77"]) {
+      expectRefusal(await command(words.split(" ")), 3, "this kernel has no diskseq");
     }
     await errorOf(detach({ device, diskseq: 77n }), "ERR_LOOP_ENVIRONMENT");
     await errorOf(waitFor({ device, diskseq: 77n, removed: true }), "ERR_LOOP_ENVIRONMENT");

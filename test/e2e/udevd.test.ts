@@ -19,7 +19,7 @@ import { command, startCommand } from "../helpers/process.ts";
 import { behaviour } from "../helpers/scene.ts";
 import { deadlineMs, expectProcessed, Udevd } from "../helpers/udevd.ts";
 
-const needs = ["root", "udevd", "sfdisk"] as const;
+const needs = ["root", "udevd", "diskseq", "sfdisk"] as const;
 const patient = { deadlineMs };
 const patience = `${patientMs / 1000}s`;
 

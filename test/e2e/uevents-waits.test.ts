@@ -11,7 +11,7 @@ import { errorOf, expectRefusal, reasonOf } from "../helpers/expect.ts";
 import { blankImage, gptImage } from "../helpers/images.ts";
 import { addLoop, freeNumber, ownLoop } from "../helpers/loops.ts";
 import { startCommand, tool } from "../helpers/process.ts";
-import { behaviour } from "../helpers/scene.ts";
+import { behaviour, type Scene } from "../helpers/scene.ts";
 import { begin, isSettled, openSession, soon } from "../helpers/streams.ts";
 
 behaviour(
@@ -239,16 +239,22 @@ behaviour("a wait that times out names what is missing", ["root"], async (scene)
 
 behaviour("what was never there is gone", ["root"], async (scene) => {
   const { device } = await ownLoop(scene);
-  const session = openSession(scene);
-  const targets = [
+  await expectGone(scene, [
     { device: `/dev/loop${freeNumber()}` },
     { device: `loop${freeNumber()}p1` },
     { device: `${device}p7` },
     { device, partitions: [7, 8] },
     { device: `/dev/disk/by-label/none-${crypto.randomUUID()}` },
-    { diskseq: 1n << 60n },
-    { device: `/dev/disk/by-diskseq/${1n << 60n}-part2` },
-  ];
+  ]);
+});
+
+behaviour("a number that was never given is gone", ["root", "diskseq"], async (scene) => {
+  const never = 1n << 60n;
+  await expectGone(scene, [{ diskseq: never }, { device: `/dev/disk/by-diskseq/${never}-part2` }]);
+});
+
+async function expectGone(scene: Scene, targets: readonly WaitTarget[]): Promise<void> {
+  const session = openSession(scene);
   for (const target of targets) {
     const waited = await soon("gone", begin(session, { ...target, removed: true }));
     assert.is(
@@ -257,7 +263,7 @@ behaviour("what was never there is gone", ["root"], async (scene) => {
       JSON.stringify(target, (_, value) => String(value)),
     );
   }
-});
+}
 
 behaviour("a device that is made later is waited for by its name", ["root"], async (scene) => {
   const number = freeNumber();

@@ -67,6 +67,8 @@ export class OwnLoop {
       view.setUint32(4, 512, true);
       view.setUint32(60, flags | (this.#options.partscan ? LoFlag.LO_FLAGS_PARTSCAN : 0), true);
       await this.#ioctl(Ioctl.LOOP_CONFIGURE, { bytes });
+      // A scan may be due: at the next open it would drop what `addPartition` makes.
+      closeSync(openSync(this.device, "r"));
     } finally {
       closeSync(backing);
     }
