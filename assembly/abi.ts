@@ -123,6 +123,9 @@ export enum CommandFlag {
   BestEffort = 1024,
   /** Watch: not the kernel's group. */
   NoKernelGroup = 2048,
+  /** Attach: the kernel makes partitions in LOOP_CONFIGURE itself. Only for kernels that leave no
+   *  scan pending there: on others whoever opens the device meanwhile makes them blink. */
+  OneCall = 4096,
 }
 
 /** Who makes partitions. */

@@ -6,7 +6,7 @@
  * public node; a writable descriptor closed there makes old udevds re-read, which drops every
  * partition.
  */
-import { Call, CommandFlag, Failure, Mismatch, Place, Warning } from "../abi.ts";
+import { Call, CommandFlag, Failure, Mismatch, Partscan, Place, Warning } from "../abi.ts";
 import { Errno, Ioctl, LoFlag, OpenFlag } from "../wire/linux.ts";
 import {
   clearBytes,
@@ -21,7 +21,7 @@ import {
 } from "../wire/loop.ts";
 import { isForReading, isSameBacking } from "./guard.ts";
 import { answer, getStatus, loopDescriptor, Room } from "./port.ts";
-import { Field, Global } from "./state.ts";
+import { Field, Global, State } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 const OLD_PATH_TRIES_MAX: i32 = 64;
@@ -189,11 +189,13 @@ export class ConfigureSteps extends Room {
   }
 
   /**
-   * Never PARTSCAN: the scan comes later, alone. Always AUTOCLEAR: a crash leaves nothing bound.
+   * PARTSCAN only where one call is safe: else the scan comes later, alone. Always AUTOCLEAR: a
+   * crash leaves nothing bound.
    */
   private putInfo(operation: i32, at: i32): void {
     const state = this.state;
     let flags: i32 = LoFlag.LO_FLAGS_AUTOCLEAR;
+    if (isOneCall(state, operation)) flags |= LoFlag.LO_FLAGS_PARTSCAN;
     if (isForReading(state, operation)) flags |= LoFlag.LO_FLAGS_READ_ONLY;
     if (state.has(operation, CommandFlag.DirectIo)) flags |= LoFlag.LO_FLAGS_DIRECT_IO;
     putLoopInfo(
@@ -257,11 +259,19 @@ export class ConfigureSteps extends Room {
     if (state.has(operation, CommandFlag.DirectIo) && (flags & LoFlag.LO_FLAGS_DIRECT_IO) === 0) {
       this.port.warn(operation, Warning.DirectIoDropped, 0, u64(0));
     }
-    if ((flags & LoFlag.LO_FLAGS_PARTSCAN) !== 0) {
+    if ((flags & LoFlag.LO_FLAGS_PARTSCAN) !== 0 && !isOneCall(state, operation)) {
       this.port.warn(operation, Warning.PartscanForced, 0, u64(0));
     }
     const removed = state.get(operation, Field.LeftoversRemoved);
     if (removed > 0) this.port.warn(operation, Warning.LeftoversRemoved, 0, u64(removed));
     return Outcome.Ok;
   }
+}
+
+/** Whether the kernel makes the partitions in LOOP_CONFIGURE: the old path splits always. */
+export function isOneCall(state: State, operation: i32): bool {
+  if (!state.has(operation, CommandFlag.OneCall)) return false;
+  if (state.get(operation, Field.OldPath) !== 0) return false;
+  const isKernel = state.get(operation, Field.Partscan) === Partscan.Kernel;
+  return isKernel && state.get(operation, Field.Partitions) > 0;
 }

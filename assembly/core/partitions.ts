@@ -16,6 +16,7 @@ import {
 } from "../abi.ts";
 import { Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
 import { LoopInfo, loopFlags, setLoopFlags } from "../wire/loop.ts";
+import { isOneCall } from "./configure.ts";
 import {
   entryNumber,
   findEntry,
@@ -40,6 +41,8 @@ export class PartitionSteps extends Room {
     const device = state.get(operation, Field.DeviceDescriptor);
     switch (step) {
       case Step.DrainOpen:
+        // Asked for and done already; nothing is pending.
+        if (isOneCall(state, operation)) return this.scanned(operation, Outcome.Skip);
         return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK, number, 0);
       case Step.DrainClose:
       case Step.CloseNode:
@@ -151,13 +154,17 @@ export class PartitionSteps extends Room {
    * max_part, have made the partitions by now: another scan would drop and add them again.
    */
   private afterDrain(operation: i32, found: i32): i32 {
-    const state = this.state;
-    const mode = state.get(operation, Field.Partscan);
-    state.set(operation, Field.Cursor, 0);
-    state.set(operation, Field.FailedErrno, 0);
-    if (mode === Partscan.None) return Outcome.Skip;
-    if (found > 0) return Outcome.Ok;
-    return mode === Partscan.Kernel ? Outcome.Kernel : Outcome.User;
+    const mode = this.state.get(operation, Field.Partscan);
+    if (mode === Partscan.None) return this.scanned(operation, Outcome.Skip);
+    if (found > 0) return this.scanned(operation, Outcome.Ok);
+    return this.scanned(operation, mode === Partscan.Kernel ? Outcome.Kernel : Outcome.User);
+  }
+
+  /** What went wrong before this device is no failure of its partitions. */
+  private scanned(operation: i32, outcome: i32): i32 {
+    this.state.set(operation, Field.Cursor, 0);
+    this.state.set(operation, Field.FailedErrno, 0);
+    return outcome;
   }
 
   private addPartition(operation: i32): i32 {

@@ -115,6 +115,7 @@ export const ROWS: i32[] = [
   Step.SizeAfter, Outcome.Ok, Step.DrainOpen,
 
   Step.DrainOpen, Outcome.Ok, Step.DrainClose,
+  Step.DrainOpen, Outcome.Skip, Step.ListPartitions,
   Step.DrainClose, Outcome.Ok, Step.DrainList,
   Step.DrainList, Outcome.Ok, Step.ListPartitions,
   Step.DrainList, Outcome.Skip, Step.AwaitUdev,

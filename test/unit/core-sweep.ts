@@ -89,6 +89,7 @@ export const scenarios: readonly Scenario[] = [
         }),
   },
   { name: "nothing wanted", run: cycle({ partscan: Partscan.None, sectorSize: 512 }) },
+  { name: "in one call", run: cycle({ flags: CommandFlag.OneCall }) },
   { name: "read-only", run: cycle({ flags: CommandFlag.ReadOnly }) },
   {
     name: "an image that cannot be written",
