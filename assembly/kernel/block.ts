@@ -76,7 +76,8 @@ export class Block extends Room {
     let partition = minor;
     if (isPublic) {
       loop = state.findLoop(number);
-      if (loop < 0 || state.loop(loop, Loop.Shown) === 0) return -Errno.ENOENT;
+      const shown = loop < 0 ? 0 : state.loop(loop, Loop.Shown);
+      if (shown === 0 || (partition === 0 && shown !== 1)) return -Errno.ENOENT;
     } else {
       const found = this.findDevice(number, minor);
       if (found < 0) return -Errno.ENXIO;

@@ -317,8 +317,15 @@ export class Calls {
   /** A node that is made again is the same one; nothing depends on one that is not removed. */
   private node(process: i32): i32 {
     const place = this.word(CallWord.Place);
+    if (place === Place.Disk) return this.publicNode();
     if (place === Place.Hidden) this.countNode(process);
     return place === Place.Private || place === Place.Hidden ? 0 : -Errno.EINVAL;
+  }
+
+  /** Of a disk, in devtmpfs: who removes it keeps others from opening the disk. */
+  private publicNode(): i32 {
+    const isMade = this.word(CallWord.Call) === Call.MakeNode;
+    return this.kernel.setNode(this.word(CallWord.Number), isMade);
   }
 
   /** One that stays visible in /dev until it is removed; the others go with the process. */

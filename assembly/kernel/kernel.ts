@@ -321,6 +321,16 @@ export class Kernel {
     return this.files.flock(file, operation);
   }
 
+  /** Makes or removes the public node of a disk. */
+  setNode(number: i32, isMade: bool): i32 {
+    const loop = this.state.findLoop(number);
+    const shown = loop < 0 ? 0 : this.state.loop(loop, Loop.Shown);
+    if (isMade && shown !== 2) return shown === 0 ? -Errno.ENOENT : -Errno.EEXIST;
+    if (!isMade && shown !== 1) return -Errno.ENOENT;
+    this.state.setLoop(loop, Loop.Shown, isMade ? 1 : 2);
+    return 0;
+  }
+
   /** A write to `uevent` of a disk (partition 0) or partition; `uuid` -1: without one. */
   trigger(number: i32, partition: i32, action: i32, view: DataView | null, uuid: i32): i32 {
     const loop = this.state.findLoop(number);

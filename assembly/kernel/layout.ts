@@ -70,7 +70,7 @@ export enum Loop {
   /** 1: udev watches the public node; 1: a writable descriptor of it was closed since. */
   Watched = 17,
   Noticed = 18,
-  /** 1: sysfs shows it and devtmpfs has its node. */
+  /** 1: sysfs shows it and devtmpfs has its node; 2: that node was removed. */
   Shown = 19,
   Openers = 20,
   OpenPartitions = 21,
