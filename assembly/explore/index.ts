@@ -34,6 +34,7 @@ function search(): Search {
 export function startTrial(
   controls: i32,
   partscan: i32,
+  isOneCall: i32,
   deadlines: i32,
   aborts: i32,
   asks: i32,
@@ -46,6 +47,7 @@ export function startTrial(
   const options = new TrialOptions();
   options.controls = controls;
   options.partscan = partscan;
+  options.isOneCall = isOneCall !== 0;
   options.deadlines = deadlines;
   options.aborts = aborts;
   options.asks = asks;

@@ -4,6 +4,8 @@ export class TrialOptions {
   controls: i32 = 0;
   /** `Partscan` */
   partscan: i32 = 0;
+  /** The kernel makes the partitions in LOOP_CONFIGURE itself. */
+  isOneCall: bool = false;
   /** How often a deadline may strike, or the program give up. */
   deadlines: i32 = 0;
   aborts: i32 = 0;

@@ -136,7 +136,8 @@ export class Program {
   private attach(): void {
     this.memory.set(Memo.Stage, Stage.Attaching);
     this.blank(Command.Attach);
-    this.put(CommandWord.Flags, this.udev());
+    const once = this.options.isOneCall ? CommandFlag.OneCall : 0;
+    this.put(CommandWord.Flags, this.udev() | once);
     this.put(CommandWord.Partscan, this.options.partscan);
     this.put(CommandWord.Number, -1);
     this.put(CommandWord.Descriptor, -1);

@@ -48,6 +48,10 @@ export const trialOptions = {
     default: "kernel",
     summary: "who makes the partitions",
   },
+  fast: {
+    kind: "flag",
+    summary: "the kernel's partitions by one LOOP_CONFIGURE, also where that is not safe",
+  },
   asks: {
     kind: "text",
     value: "N",
@@ -85,6 +89,7 @@ export function setupOf(options: TrialValues): {
     rounds: options.rounds ?? defaultSetup.rounds,
     udev: !options.noUdev,
     partscan: options.partscan ?? defaultSetup.partscan,
+    fast: options.fast,
     without,
   };
   const list = options.rivals ?? "each";

@@ -112,6 +112,7 @@ export async function openTrial(
   trial.start({
     controls: setup.without.reduce((bits: number, name) => bits | controls[name], 0),
     partscan: { kernel: Partscan.Kernel, user: Partscan.User, none: Partscan.None }[setup.partscan],
+    isOneCall: setup.fast,
     deadlines: setup.deadlines,
     aborts: setup.aborts,
     asks: setup.asks,

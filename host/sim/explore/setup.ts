@@ -63,6 +63,8 @@ export interface TrialSetup {
   /** datagrams that may wait before one is received, 0: any number; more than fit are lost */
   readonly lag: number;
   readonly partscan: "kernel" | "user" | "none";
+  /** one LOOP_CONFIGURE with PARTSCAN, whatever this version makes of it */
+  readonly fast: boolean;
   /** where there is a udevd: the program waits for it too */
   readonly udev: boolean;
   /** what is turned off */
@@ -80,6 +82,7 @@ export const defaultSetup: TrialSetup = {
   rounds: 1,
   lag: 4,
   partscan: "kernel",
+  fast: false,
   udev: true,
   without: [],
 };
@@ -98,6 +101,7 @@ export function setupWords(setup: TrialSetup): string[] {
   if (!setup.crash) words.push("--no-crash");
   if (setup.rounds !== defaultSetup.rounds) words.push("--rounds", String(setup.rounds));
   if (setup.partscan !== defaultSetup.partscan) words.push("--partscan", setup.partscan);
+  if (setup.fast) words.push("--fast");
   if (setup.asks !== defaultSetup.asks) words.push("--asks", String(setup.asks));
   if (!setup.udev) words.push("--no-udev");
   for (const name of setup.without) {

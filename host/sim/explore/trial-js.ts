@@ -19,9 +19,9 @@ export function startTrials(world: World, content: Content) {
   const running = (): Trial => trial ?? fail();
   const searching = (): Search => search ?? fail();
   const engine: TrialEngine = {
-    startTrial: (controls, partscan, deadlines, aborts, asks, udev, rounds, lag, keeps) => {
+    startTrial: (controls, partscan, once, deadlines, aborts, asks, udev, rounds, lag, keeps) => {
       const told = { controls, partscan, deadlines, aborts, asks, rounds, lag };
-      const flags = { awaitsUdev: udev !== 0, keepsAll: keeps !== 0 };
+      const flags = { isOneCall: once !== 0, awaitsUdev: udev !== 0, keepsAll: keeps !== 0 };
       const options = Object.assign(new TrialOptions(), told, flags);
       trial = new Trial(world, new Inquiry(world.kernel, content), options);
     },

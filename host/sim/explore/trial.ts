@@ -11,6 +11,7 @@ export interface TrialEngine {
   startTrial(
     controls: number,
     partscan: number,
+    isOneCall: number,
     deadlines: number,
     aborts: number,
     asks: number,
@@ -55,6 +56,8 @@ export interface TrialOptions {
   /** what is turned off, `Control` bits */
   readonly controls: Control;
   readonly partscan: Partscan;
+  /** the kernel makes the partitions in LOOP_CONFIGURE itself */
+  readonly isOneCall: boolean;
   /** how often a deadline may strike, or the program give up */
   readonly deadlines: number;
   readonly aborts: number;
@@ -104,10 +107,11 @@ export class SimTrial {
   start(options: TrialOptions): void {
     const { controls, partscan, deadlines, aborts, asks, rounds, lag } = options;
     const faults = [deadlines, aborts, asks] as const;
+    const once = options.isOneCall ? 1 : 0;
     const udev = options.udev ? 1 : 0;
     const keeps = options.keepsAll === true ? 1 : 0;
     this.#enter(() =>
-      this.#engine.startTrial(controls, partscan, ...faults, udev, rounds, lag, keeps),
+      this.#engine.startTrial(controls, partscan, once, ...faults, udev, rounds, lag, keeps),
     );
   }
 
