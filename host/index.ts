@@ -25,7 +25,14 @@ import type {
 } from "./stream-types.ts";
 import type { DetachTarget } from "./target.ts";
 import type { Trace, TraceOptions } from "./trace/index.ts";
-import type { Attachment, AttachOptions, Detached, DetachOptions, LoopDevice } from "./types.ts";
+import type {
+  Attachment,
+  AttachOptions,
+  Detached,
+  DetachOptions,
+  LoopDevice,
+  ScanVerdict,
+} from "./types.ts";
 
 let session: Promise<Session> | undefined;
 
@@ -67,6 +74,15 @@ export async function attach(
  */
 export async function detach(target: DetachTarget, options: DetachOptions = {}): Promise<Detached> {
   return (await defaultSession()).detach(target, options);
+}
+
+/**
+ * Measures whether this kernel scans for partitions in LOOP_CONFIGURE without a race, as `fast` of
+ * `attach` asks: once per process, with a loop device of its own, which is gone at the end. Never
+ * rejects for what the machine lacks: the verdict is `unknown` then.
+ */
+export async function probeScan(): Promise<ScanVerdict> {
+  return (await defaultSession()).probeScan();
 }
 
 /** All bound loop devices, also those that others attached, by number. */

@@ -14,7 +14,7 @@ import {
   DetachResult,
   Event,
   Failure,
-  type Partscan,
+  Partscan,
   Result,
   Warning,
 } from "./core.ts";
@@ -27,8 +27,14 @@ import type { Holder, Kernel } from "./kernel.ts";
 import { listLoops } from "./list.ts";
 import { type MonitorRequest, MonitorStream } from "./monitor.ts";
 import { deviceName } from "./names.ts";
-import { checkAttachOptions, checkDetachOptions, defaultTimeoutMs } from "./options.ts";
+import {
+  type CheckedAttach,
+  checkAttachOptions,
+  checkDetachOptions,
+  defaultTimeoutMs,
+} from "./options.ts";
 import { type Recording, type RecordOptions, recordOthers } from "./record.ts";
+import { probeScan } from "./scan-probe.ts";
 import type {
   ChangeOptions,
   Garbage,
@@ -51,6 +57,7 @@ import type {
   DetachOptions,
   LoopDevice,
   LoopWarning,
+  ScanVerdict,
 } from "./types.ts";
 import { checkMonitor, waitForTarget } from "./wait.ts";
 
@@ -86,6 +93,7 @@ export class Session {
   readonly #driver: Driver;
   /** The latest handle of each loop number. */
   readonly #handles = new Map<number, AttachmentHandle>();
+  #scan: Promise<ScanVerdict> | undefined;
 
   constructor(kernel: Kernel, options: SessionOptions = {}) {
     const seed = options.seed ?? BigInt(Math.floor(Math.random() * 2 ** 48));
@@ -124,9 +132,10 @@ export class Session {
 
   /** See `attach` of the package. */
   async attach(image: string | URL | number, options: AttachOptions = {}): Promise<Attachment> {
-    const checked = checkAttachOptions(options);
+    const asked = checkAttachOptions(options);
     const path = imagePath(image);
     const subject = path ?? `descriptor ${String(image)}`;
+    const checked = options.fast ? await this.#hasten(asked, options.signal) : asked;
     const outcome = await this.run(
       {
         command: Command.Attach,
@@ -148,6 +157,26 @@ export class Session {
     const handle = new AttachmentHandle(this, outcome, checked);
     this.#handles.set(outcome.event.number, handle);
     return handle;
+  }
+
+  /** Where the kernel is fixed, the same in one call; the time that the question takes counts. */
+  async #hasten(asked: CheckedAttach, signal: AbortSignal | undefined): Promise<CheckedAttach> {
+    signal?.throwIfAborted();
+    if (asked.partscan !== Partscan.Kernel) return asked;
+    const began = this.kernel.now();
+    const isFixed = (await this.probeScan()) === "fixed";
+    const left = asked.timeoutNs - (this.kernel.now() - began);
+    return {
+      ...asked,
+      flags: isFixed ? asked.flags | CommandFlag.OneCall : asked.flags,
+      timeoutNs: asked.timeoutNs === 0n ? 0n : left > 0n ? left : 1n,
+    };
+  }
+
+  /** See `probeScan` of the package. */
+  probeScan(): Promise<ScanVerdict> {
+    this.#scan ??= probeScan(this.kernel);
+    return this.#scan;
   }
 
   /** See `detach` of the package. */
@@ -282,6 +311,7 @@ export class Session {
 
   /** Lets go of threads and descriptors; operations under way are not waited for. */
   async close(): Promise<void> {
+    await this.#scan;
     await this.kernel.close();
     await this.#trace?.close();
   }

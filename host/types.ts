@@ -4,6 +4,12 @@ import type { Monitor, MonitorOptions } from "./stream-types.ts";
 
 export type PartscanMode = "kernel" | "user" | "none";
 
+/**
+ * Whether LOOP_CONFIGURE with PARTSCAN scans once (`fixed`), or leaves a scan pending that the next
+ * opener makes as well (`racy`); `unknown` where that could not be measured.
+ */
+export type ScanVerdict = "fixed" | "racy" | "unknown";
+
 /** What `attach` takes. All optional. */
 export interface AttachOptions {
   /** First byte of the image that the device shows; default 0. */
@@ -27,6 +33,13 @@ export interface AttachOptions {
    * `none`.
    */
   readonly partscan?: PartscanMode;
+  /**
+   * With `partscan: "kernel"`: one LOOP_CONFIGURE with PARTSCAN where this kernel's scan is proven
+   * not to race, else in separate steps as ever; default false. The first such attach of a process
+   * measures that, with a loop device of its own, and counts it into its timeout; an abort waits
+   * until that device is gone.
+   */
+  readonly fast?: boolean;
   /** Keep the device when the handle and the process are gone; default false. */
   readonly persistent?: boolean;
   /** Number of the loop device to use; made if there is none. Default: a free one. */

@@ -90,6 +90,7 @@ async function simulatedApi(version: string): Promise<Api> {
   return {
     attach: (image, options) => session.attach(image, options),
     detach: (target, options) => session.detach(target, options),
+    probeScan: () => session.probeScan(),
     list: (options) => session.list(options),
     toJson: (device) => toJson(device),
     monitor: (options) => session.monitor(options),

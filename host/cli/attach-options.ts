@@ -29,6 +29,11 @@ export const attachOptions = {
       "who makes the partitions: the kernel's parsers (falls back to 'user' where it has none), " +
       "those of diskseq, or nobody",
   },
+  fast: {
+    kind: "flag",
+    summary:
+      "bind and scan in one call where this kernel proves to do so without a race ('doctor' says)",
+  },
   device: {
     kind: "device",
     value: "N",
@@ -70,6 +75,7 @@ export function toAttachOptions(options: Values<typeof attachOptions>): AttachOp
     allowOverlap: options.allowOverlap,
     mknod: options.mknod,
     udev: options.udev,
+    fast: options.fast,
     ...given("offset", options.offset),
     ...given("sizeLimit", options.sizeLimit),
     ...given(

@@ -1,8 +1,9 @@
 /**
- * What `doctor` learns by attaching a small image twice: whether an attach works at all, whether
- * the disk sequence number proves identity, who reads partition tables. Leaves nothing behind.
+ * What `doctor` learns from devices: by attaching a small image twice, whether an attach works at
+ * all, whether the disk sequence number proves identity, who reads partition tables; then whether
+ * the kernel's scan races, and what others left. Leaves nothing behind.
  */
-import type { LoopDevice } from "../types.ts";
+import type { LoopDevice, ScanVerdict } from "../types.ts";
 import type { Check } from "./checks.ts";
 import { escapeText } from "./format.ts";
 import { linuxFilesystem, mebibyte, withImage } from "./image.ts";
@@ -34,6 +35,41 @@ export async function probe({ loadApi }: Context, signal: AbortSignal): Promise<
       },
     ];
   }
+}
+
+const scans: Readonly<Record<ScanVerdict, Omit<Check, "name">>> = {
+  fixed: {
+    status: "ok",
+    found: "fixed",
+    meaning: "LOOP_CONFIGURE scans once, whoever opens the device meanwhile: losetup -P is safe.",
+    advice: "Attach with --fast: diskseq leaves the scan to it, too.",
+  },
+  racy: {
+    status: "info",
+    found: "racy",
+    meaning:
+      "LOOP_CONFIGURE leaves a second scan to whoever opens the device: with losetup -P " +
+      "partitions vanish and appear again. diskseq scans in a step of its own, also with --fast.",
+    advice: null,
+  },
+  unknown: {
+    status: "info",
+    found: "unknown",
+    meaning:
+      "Whether the kernel's scan races could not be measured here. diskseq scans in a step of " +
+      "its own, also with --fast.",
+    advice: null,
+  },
+};
+
+/** Whether the kernel's own scan races, measured. */
+export async function checkScan({ loadApi }: Context, signal: AbortSignal): Promise<Check> {
+  signal.throwIfAborted();
+  const verdict = await loadApi()
+    .then(({ probeScan }) => probeScan())
+    .catch(() => "unknown" as const);
+  signal.throwIfAborted();
+  return { name: "scan", ...scans[verdict] };
 }
 
 /** Loop devices whose image is deleted: bound, and probably forgotten. */

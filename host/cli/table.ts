@@ -25,6 +25,7 @@ import type {
   DetachOptions,
   LoopDevice,
   LoopDeviceJson,
+  ScanVerdict,
 } from "../types.ts";
 
 /** What a kind's text becomes; of the kinds that are not here, the text itself. */
@@ -117,6 +118,7 @@ export interface Command<O extends Options = Options> {
 export interface Api {
   attach(image: string | URL | number, options?: AttachOptions): Promise<Attachment>;
   detach(target: string, options?: DetachOptions): Promise<Detached>;
+  probeScan(): Promise<ScanVerdict>;
   list(options?: { readonly signal?: AbortSignal }): Promise<LoopDevice[]>;
   toJson(device: LoopDevice): LoopDeviceJson;
   monitor(options?: MonitorOptions): Promise<Monitor>;

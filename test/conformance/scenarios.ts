@@ -133,6 +133,15 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: "one-call",
+    title: "a kernel whose scan does not race: LOOP_CONFIGURE makes the partitions",
+    record: () =>
+      simulated({ version: "7.2.13" }, async ({ session }) => {
+        const disk = await session.attach(path, { fast: true });
+        await disk.detach();
+      }),
+  },
+  {
     name: "hidden-node",
     title: "no private node is to be had: one in /dev under a name of our own",
     record: () =>

@@ -11,6 +11,7 @@ import type { Api, Context, Output } from "../../host/cli/table.ts";
 export const noApi: Api = {
   attach: () => unexpected("attach"),
   detach: () => unexpected("detach"),
+  probeScan: () => unexpected("probeScan"),
   list: () => unexpected("list"),
   toJson: () => unexpected("toJson"),
   monitor: () => unexpected("monitor"),

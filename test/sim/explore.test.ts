@@ -14,9 +14,11 @@ import {
   eras,
   type Precaution,
   type RivalName,
+  rivalNames,
   type TrialSetup,
 } from "../../host/sim/explore/setup.ts";
 import { tellPath } from "../../host/sim/explore/story.ts";
+import { simulate } from "../../host/sim/index.ts";
 
 const all = { statesMax: 3_000_000, shard: 0, shards: 1 };
 /** Small enough for a test: nothing is lost, nobody dies, what is sent is received next. */
@@ -83,6 +85,31 @@ for (const version of ["6.1.192", "6.12.90", "6.18.32"]) {
 
 test("7.2.13: without the split nothing happens to them", async () => {
   expectAllHold(await searchAll(withRival("opener", "7.2.13", ["split"]), {}, all));
+});
+
+test("6.1.192: attached in one call partitions blink beside an opener", async () => {
+  await expectFound({ ...withRival("opener", "6.1.192"), fast: true }, Violation.Flap);
+});
+
+for (const name of rivalNames) {
+  test(`7.2.13: attached in one call all holds beside a ${name}`, async () => {
+    expectAllHold(
+      await searchAll({ ...withRival(name, "7.2.13"), fast: true, udev: false }, {}, all),
+    );
+  });
+}
+
+test("one call is safe beside an opener wherever the probe says that it is", async () => {
+  const fixed: string[] = [];
+  for (const version of eras) {
+    const session = simulate({ version });
+    const verdict = await session.probeScan();
+    await session.close();
+    if (verdict !== "fixed") continue;
+    fixed.push(version);
+    expectAllHold(await searchAll({ ...withRival("opener", version), fast: true }, {}, all));
+  }
+  assert.equal(fixed, ["5.10.223", "6.6.150", "7.1.5", "7.2.13"]);
 });
 
 test("6.12.90: without lock and private node udevd up to 258 re-reads", async () => {

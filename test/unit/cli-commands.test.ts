@@ -141,11 +141,29 @@ test("doctor exits 0 where an attach works, and tells what was found", async () 
     checks: { name: string; status: string }[];
   };
   assert.is(attachPossible, true);
-  const names = "kernel loop-control rights nodes udevd attach diskseq partitions leftovers";
+  const names = "kernel loop-control rights nodes udevd attach diskseq partitions scan leftovers";
   assert.is(checks.map(({ name }) => name).join(" "), names);
   // The same number twice proves nothing.
   assert.is(checks.find(({ name }) => name === "diskseq")?.status, "warn");
   assert.is(calls.filter((call) => call === "detach").length, 2);
+});
+
+test("doctor tells what was measured of the scan, and what that is for", async () => {
+  for (const [verdict, status, text] of [
+    ["fixed", "ok", "-> Attach with --fast"],
+    ["racy", "info", "vanish and appear"],
+    ["unknown", "info", "could not be measured"],
+  ] as const) {
+    const probeScan = async () => verdict;
+    const { code, stdout } = await run("doctor", { probeScan });
+    assert.is(code, 0);
+    assert.match(stdout, new RegExp(`^${status} +scan +${verdict}$`, "m"));
+    assert.ok(stdout.replace(/\s+/g, " ").includes(text), stdout);
+  }
+  const probeScan = async () => {
+    throw new LoopError("ERR_LOOP_ENVIRONMENT", "another system");
+  };
+  assert.match((await run("doctor", { probeScan })).stdout, /^info +scan +unknown$/m);
 });
 
 test("doctor exits 3 where none works, and says why", async () => {
@@ -240,6 +258,7 @@ function fakeApi(calls: string[], detachHandle?: () => Promise<never>): Api {
   return {
     ...noApi,
     toJson,
+    probeScan: async () => "racy",
     list: async () => [device],
     attach: async (image, options: AttachOptions = {}) => {
       const isTemporary = String(image).startsWith("/");

@@ -41,19 +41,22 @@ test("attach without options leaves the defaults to the API", () => {
     allowOverlap: false,
     mknod: false,
     udev: false,
+    fast: false,
   });
 });
 
 test("attach understands all of its options", () => {
   const words = "--offset 1M --size-limit=2MiB --sector-size 4K -r --direct-io --partscan user";
   const others =
-    "--device /dev/loop7 --lock none --allow-overlap --reference r --mknod --udev --timeout 2s";
+    "--device /dev/loop7 --lock none --allow-overlap --reference r --mknod --udev --fast " +
+    "--timeout 2s";
   assert.equal(attachOptionsOf(...words.split(" "), ...others.split(" ")), {
     readOnly: true,
     directIO: true,
     allowOverlap: true,
     mknod: true,
     udev: true,
+    fast: true,
     offset: 1n << 20n,
     sizeLimit: 2n << 20n,
     sectorSize: 4096,

@@ -4,7 +4,7 @@
 import { type Check, realSystem, staticChecks } from "../checks.ts";
 import { alignColumns, jsonLine, wrap } from "../format.ts";
 import { interruptible } from "../interrupt.ts";
-import { checkLeftovers, probe } from "../probe.ts";
+import { checkLeftovers, checkScan, probe } from "../probe.ts";
 import { type Context, defineCommand, type Format } from "../table.ts";
 
 export const doctorCommand = defineCommand({
@@ -13,7 +13,8 @@ export const doctorCommand = defineCommand({
   usage: "[options]",
   description: [
     "Looks at the kernel, /dev and udevd, then attaches a small temporary image twice and " +
-      "detaches it. Changes nothing. The exit code is 0 where an attach is possible, else 3.",
+      "detaches it, and measures on a loop device of its own whether the kernel's partition scan " +
+      "races. Changes nothing. The exit code is 0 where an attach is possible, else 3.",
   ],
   options: {},
   examples: [
@@ -23,7 +24,8 @@ export const doctorCommand = defineCommand({
   async run({ json }, context) {
     const checks = staticChecks(realSystem);
     await interruptible("doctor", context, async (signal) => {
-      checks.push(...(await probe(context, signal)), await checkLeftovers(context, signal));
+      checks.push(...(await probe(context, signal)), await checkScan(context, signal));
+      checks.push(await checkLeftovers(context, signal));
     });
     const attachPossible = checks.some(({ name, status }) => name === "attach" && status === "ok");
     context.stdout.write(
