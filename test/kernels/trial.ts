@@ -20,6 +20,7 @@ import { cache } from "./tools.ts";
 export const defaultTests: readonly string[] = [
   "e2e/api-handle",
   "e2e/attach-gpt",
+  "e2e/fast",
   "e2e/gc",
   "e2e/leftovers",
   "e2e/open-block",

@@ -29,6 +29,7 @@ export const tools = {
   },
   "reference split": split,
   "diskseq, kernel": (image, hasUdevd) => own(image, { partscan: "kernel", udev: hasUdevd }),
+  "diskseq, fast": (image, udev) => own(image, { partscan: "kernel", fast: true, udev }),
   "diskseq, user": (image, hasUdevd) => own(image, { partscan: "user", udev: hasUdevd }),
 } as const satisfies Readonly<Record<string, Tool>>;
 export type ToolName = keyof typeof tools;
