@@ -36,8 +36,8 @@ export interface AttachOptions {
   /**
    * With `partscan: "kernel"`: one LOOP_CONFIGURE with PARTSCAN where this kernel's scan is proven
    * not to race, else in separate steps as ever; default false. The first such attach of a process
-   * measures that, with a loop device of its own, and counts it into its timeout; an abort waits
-   * until that device is gone.
+   * measures that with a loop device of its own, within its timeout; an abort waits until that
+   * device is gone. That takes longer than one attach gains: for who attaches often.
    */
   readonly fast?: boolean;
   /** Keep the device when the handle and the process are gone; default false. */

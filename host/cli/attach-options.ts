@@ -32,7 +32,8 @@ export const attachOptions = {
   fast: {
     kind: "flag",
     summary:
-      "bind and scan in one call where this kernel proves to do so without a race ('doctor' says)",
+      "bind and scan in one call where this kernel is proven not to race ('doctor' tells); the " +
+      "proof takes longer than one attach gains",
   },
   device: {
     kind: "device",

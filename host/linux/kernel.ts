@@ -38,7 +38,6 @@ const prompt: ReadonlySet<number> = new Set([
   Ioctl.BLKGETDISKSEQ,
   Ioctl.BLKSSZGET,
   Ioctl.LOOP_CTL_ADD,
-  Ioctl.LOOP_CTL_REMOVE,
   Ioctl.LOOP_CTL_GET_FREE,
 ]);
 
