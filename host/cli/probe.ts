@@ -41,7 +41,7 @@ const scans: Readonly<Record<ScanVerdict, Omit<Check, "name">>> = {
   fixed: {
     status: "ok",
     found: "fixed",
-    meaning: "LOOP_CONFIGURE scans once, whoever opens the device meanwhile: losetup -P is safe.",
+    meaning: "LOOP_CONFIGURE scans once, whoever opens the device meanwhile.",
     advice: "Attach with --fast: diskseq leaves the scan to it, too.",
   },
   racy: {
