@@ -187,7 +187,22 @@ test("private nodes lead to the device by its number", async () => {
     assert.is(desk.call(Call.RemoveNode, node), 0);
     assert.is(desk.call(Call.Close, { Descriptor: device }), 0);
   }
-  assert.is(desk.call(Call.MakeNode, { Place: Place.Disk }), -Errno.EINVAL);
+  assert.is(desk.call(Call.MakeNode, { Place: Place.Partition }), -Errno.EINVAL);
+});
+
+test("without its public node a device is reached by its number only", async () => {
+  const desk = await Desk.open("6.12.90");
+  const node = { Place: Place.Disk, Number: 0, Request: RW };
+  const own = { Place: Place.Private, Number: 7, Partition: 0, Request: RW };
+  assert.is(desk.call(Call.MakeNode, node), -Errno.EEXIST);
+  assert.is(desk.call(Call.RemoveNode, node), 0);
+  assert.is(desk.call(Call.RemoveNode, node), -Errno.ENOENT);
+  assert.is(desk.call(Call.Open, node), -Errno.ENOENT);
+  assert.ok(desk.call(Call.Open, own) >= 0);
+  assert.is(desk.call(Call.MakeNode, node), 0);
+  assert.ok(desk.call(Call.Open, node) >= 0);
+  for (const call of [Call.MakeNode, Call.RemoveNode])
+    assert.is(desk.call(call, { ...node, Number: 9 }), -Errno.ENOENT);
 });
 
 test("loop-control, values and what no device knows", async () => {
