@@ -1,19 +1,11 @@
 /**
  * Kernels as Debian packages them: finds the newest of an era, fetches it, takes out what a guest
- * needs of it. Uses an apt directory of its own, so that the machine's apt hears of no other suite.
+ * needs of it.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { PrivateApt } from "./apt.ts";
 import { pack } from "./archive.ts";
-import { type Archives, archivesIn, sourcesFor } from "./sources.ts";
 import { cache, run } from "./tools.ts";
 
 /** An era is the beginning of a kernel's version; Debian carries each in one of these suites. */
@@ -45,28 +37,18 @@ export function hasKernel(era: Era): boolean {
   return existsSync(kernelOf(era).modules);
 }
 
-/** Debian's archives by this machine's configuration of apt. */
-export function machineArchives(): Archives {
-  const list = "/etc/apt/sources.list";
-  const parts = `${list}.d`;
-  const named = existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : [];
-  const paths = [list, ...named].filter((path) => /\.(list|sources)$/.test(path));
-  const present = paths.filter((path) => existsSync(path));
-  return archivesIn(present.map((name) => ({ name, text: readFileSync(name, "utf8") })));
-}
-
 /**
  * Fetches the newest kernel of the era.
  *
  * @param root a Debian root that has kmod
  */
 export async function fetchKernel(era: Era, root: string): Promise<void> {
-  const apt = await PrivateApt.open();
-  const names = await apt.kernelPackages(era);
+  const apt = await PrivateApt.open("kernels", kernelSuites);
+  const names = await kernelPackages(apt, era);
   const work = join(cache, `${era}.new`);
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  for (const name of names) await apt.extract(name, work);
+  await apt.extract(names, work);
   const isMerged = existsSync(join(work, "usr/lib/modules"));
   const tree = join(work, isMerged ? "usr/lib/modules" : "lib/modules");
   const [version = ""] = readdirSync(tree);
@@ -101,77 +83,21 @@ async function packModules(root: string, tree: string, version: string, into: st
   rmSync(placed, { recursive: true });
 }
 
-class PrivateApt {
-  readonly #directory = join(cache, "apt");
-  readonly #options: readonly string[];
-
-  /** With fresh lists of what the suites have. */
-  static async open(): Promise<PrivateApt> {
-    const archives = machineArchives();
-    if (!archives.main) throw new Error("needs a machine whose apt knows an archive of Debian");
-    const apt = new PrivateApt();
-    for (const name of ["state/lists/partial", "cache/archives/partial"]) {
-      mkdirSync(join(apt.#directory, name), { recursive: true });
-    }
-    writeFileSync(join(apt.#directory, "kernels.sources"), sourcesFor(archives, kernelSuites));
-    writeFileSync(join(apt.#directory, "status"), "");
-    await apt.#run("apt-get", ["-qq", "update"]);
-    return apt;
+/** The packages of the era's newest kernel for virtual machines: one, or image and modules. */
+async function kernelPackages(apt: PrivateApt, era: Era): Promise<string[]> {
+  const pattern = `^linux-(image|binary)-${era.replace(".", "\\.")}\\.[0-9][^ ]*-cloud-amd64$`;
+  const table = await apt.versions(await apt.search(pattern));
+  let newest = { name: "", version: "" };
+  for (const line of table.trim().split("\n")) {
+    const [name = "", version = ""] = line.split("|").map((word) => word.trim());
+    if (newest.name === "" || (await isNewer(version, newest.version))) newest = { name, version };
   }
-
-  private constructor() {
-    const at = (name: string) => join(this.#directory, name);
-    const settings = {
-      "Dir::Etc::sourcelist": at("kernels.sources"),
-      "Dir::Etc::sourceparts": "/dev/null",
-      "Dir::Etc::preferences": "/dev/null",
-      "Dir::Etc::preferencesparts": "/dev/null",
-      "Dir::State": at("state"),
-      "Dir::State::status": at("status"),
-      "Dir::Cache": at("cache"),
-      "Acquire::Languages": "none",
-      "APT::Architecture": "amd64",
-      "APT::Sandbox::User": "root",
-    };
-    this.#options = Object.entries(settings).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
-  }
-
-  /** The packages of the era's newest kernel for virtual machines: one, or image and modules. */
-  async kernelPackages(era: Era): Promise<string[]> {
-    const pattern = `^linux-(image|binary)-${era.replace(".", "\\.")}\\.[0-9][^ ]*-cloud-amd64$`;
-    const found = await this.#run("apt-cache", ["search", "--names-only", pattern]);
-    const names = found.split("\n").map((line) => line.split(" ", 1)[0] ?? "");
-    const table = await this.#run("apt-cache", ["madison", ...names.filter(Boolean)]);
-    let newest = { name: "", version: "" };
-    for (const line of table.trim().split("\n")) {
-      const [name = "", version = ""] = line.split("|").map((word) => word.trim());
-      if (newest.name === "" || (await isNewer(version, newest.version)))
-        newest = { name, version };
-    }
-    if (newest.name === "") throw new Error(`no suite of ${kernelSuites} has a kernel ${era}`);
-    // Where the image is a package without modules they have one of their own.
-    const base = newest.name.replace(/^linux-(image|binary)-/, "");
-    const apart = [`linux-binary-${base}`, `linux-modules-${base}`];
-    const known = await this.#run("apt-cache", [
-      "search",
-      "--names-only",
-      `^${apart[0]?.replaceAll("+", "\\+")}$`,
-    ]);
-    return known === "" ? [newest.name] : apart;
-  }
-
-  async extract(name: string, into: string): Promise<void> {
-    const work = join(this.#directory, "packages");
-    rmSync(work, { recursive: true, force: true });
-    mkdirSync(work);
-    await this.#run("apt-get", ["-qq", "download", name], work);
-    for (const file of readdirSync(work)) await run("dpkg-deb", ["-x", join(work, file), into]);
-    rmSync(work, { recursive: true });
-  }
-
-  #run(tool: string, args: readonly string[], directory = this.#directory): Promise<string> {
-    return run(tool, [...this.#options, ...args], directory);
-  }
+  if (newest.name === "") throw new Error(`no suite of ${kernelSuites} has a kernel ${era}`);
+  // Where the image is a package without modules they have one of their own.
+  const base = newest.name.replace(/^linux-(image|binary)-/, "");
+  const apart = [`linux-binary-${base}`, `linux-modules-${base}`];
+  const known = await apt.search(`^${apart[0]?.replaceAll("+", "\\+")}$`);
+  return known.length === 0 ? [newest.name] : apart;
 }
 
 async function isNewer(version: string, other: string): Promise<boolean> {

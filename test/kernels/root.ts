@@ -4,8 +4,9 @@
  */
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { machineArchives } from "./apt.ts";
 import { packAll } from "./archive.ts";
-import { machineArchives, rootSuite } from "./debian.ts";
+import { rootSuite } from "./debian.ts";
 import { cache, run } from "./tools.ts";
 
 const packages = ["udev", "util-linux", "mount", "fdisk", "e2fsprogs", "kmod", "python3"];
