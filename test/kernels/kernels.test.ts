@@ -13,9 +13,10 @@ import { packPackage } from "./archive.ts";
 import { eras, hasKernel, kernelOf } from "./debian.ts";
 import { boot, type Ended } from "./guest.ts";
 import { whyNotHere } from "./machine.ts";
-import { hasFlapped } from "./rivals/round.ts";
+import { flapsIn } from "./rivals/round.ts";
 import { hasRoot, rootArchive } from "./root.ts";
 import { archivesIn, sourcesFor } from "./sources.ts";
+import { tableOf } from "./table.ts";
 
 const stanzas = `Types: deb deb-src
 # a comment
@@ -83,12 +84,40 @@ test("where Debian is not known there are no sources", () => {
 });
 
 test("a partition that is removed while it is attached has flapped", () => {
-  const change = "change loop7 12";
-  const clean = [change, "remove loop7p1 12", "add loop7p1 12", "add loop7p2 12"];
-  assert.not.ok(hasFlapped(clean, 7), "what was left of another instance went first");
-  assert.ok(hasFlapped([...clean, "remove loop7p2 12", change, "add loop7p2 12"], 7));
-  assert.not.ok(hasFlapped([...clean, "remove loop77p1 12", "remove loop8p2 12"], 7), "others");
-  assert.not.ok(hasFlapped([], 7));
+  const none = { isOwn: false, isOthers: false };
+  const clean = ["remove loop7p1 12", "add loop7p1 12", "add loop7p2 12"];
+  assert.equal(flapsIn(clean, 7, 12n), none, "what was left of another instance went first");
+  const flapped = [...clean, "remove loop7p2 12", "mark 0", "add loop7p2 12"];
+  assert.equal(flapsIn(flapped, 7, 12n), { isOwn: true, isOthers: false });
+  const unnumbered = flapped.map((line) => line.replace("12", "-"));
+  assert.equal(flapsIn(unnumbered, 7, null), { isOwn: true, isOthers: false });
+  const apart = [...clean, "remove loop77p1 12", "remove loop8p2 12"];
+  assert.equal(flapsIn(apart, 7, 12n), none, "other devices");
+  assert.equal(flapsIn([], 7, 12n), none);
+});
+
+test("who had the name before has flapped by himself", () => {
+  const stolen = ["add loop7p1 11", "remove loop7p1 12", "add loop7p1 13"];
+  assert.equal(flapsIn(stolen, 7, 13n), { isOwn: false, isOthers: true });
+  const both = [...stolen, "remove loop7p1 14"];
+  assert.equal(flapsIn(both, 7, 13n), { isOwn: true, isOthers: true });
+});
+
+test("the table has a row for each rival, and diskseq's ways in one cell", () => {
+  const counts = { others: 9, missing: 0, stale: 0, left: 0, median: 1, p99: 1 };
+  const row = (rival: string, tool: string, attaches: number, flaps: number, failed = 0) => ({
+    ...{ rival, tool, attaches, flaps, failed, ...counts },
+  });
+  const rows = [
+    ...[row("none", "losetup", 25, 6), row("none", "reference split", 1001, 1, 1)],
+    ...[row("none", "diskseq, kernel", 50, 0), row("none", "diskseq, user", 50, 1)],
+    ...[row("SIGKILL", "diskseq, kernel", 12, 0)],
+  ];
+  const [head, , none, killed, ...rest] = tableOf([{ kernel: "6.1.192", rows }]).split("\n");
+  assert.is(head, "| kernel | rival | losetup | reference split | diskseq |");
+  assert.is(none, "| 6.1.192 | none | 24 % of 25 | 0.1 % of 1000 | 1 % of 100 |");
+  assert.is(killed, "| 6.1.192 | SIGKILL |  |  | 0 % of 12 |");
+  assert.equal(rest, []);
 });
 
 const era = eras.find(hasKernel);

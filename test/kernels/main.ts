@@ -2,19 +2,22 @@
  * The command `npm run test:kernels [-- VERSION...]`: gets the kernels that are not there yet,
  * boots each under qemu, runs in it the end-to-end tests that the host runs, and measures attaches
  * beside rivals. `--only tests` or `--only rivals` leaves the other out; `--tests WORD` runs those
- * files only whose names contain it; `--count N` is the attaches beside each rival. Prints a line
- * for each step and each file, and the totals. Exits 1 when a kernel failed, 2 at wrong words, 3
- * where the machine lacks something.
+ * files only whose names contain it; `--count N` is diskseq's attaches beside each rival. Prints a
+ * line for each step and each file, the README's table, and the totals. Exits 1 when a kernel
+ * failed, 2 at wrong words, 3 where the machine lacks something.
  */
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { packPackage } from "./archive.ts";
 import { type Era, eras, fetchKernel, hasKernel } from "./debian.ts";
 import { whyNotHere } from "./machine.ts";
+import type { Results } from "./rivals/round.ts";
 import { hasRoot, makeRoot, rootTree } from "./root.ts";
+import { tableOf } from "./table.ts";
 import { cache } from "./tools.ts";
-import { defaultTests, testKernel, type Work } from "./trial.ts";
+import { defaultTests, resultsOf, testKernel, type Work } from "./trial.ts";
+import { hasUdev, makeUdev, udevSuites } from "./udevs.ts";
 
 /** Guests that run at the same time: the tests of one are rarely on more than one processor. */
 const atOnce = 2;
@@ -54,6 +57,9 @@ function readWords() {
 /** What is not there yet. */
 async function fetchAll(chosen: readonly Era[]): Promise<void> {
   if (!hasRoot()) await step("a minimal Debian with udev", makeRoot);
+  for (const suite of udevSuites) {
+    if (!hasUdev(suite)) await step(`the udevd of ${suite}`, () => makeUdev(suite));
+  }
   for (const era of chosen) {
     if (!hasKernel(era)) await step(`kernel ${era}`, () => fetchKernel(era, rootTree));
   }
@@ -67,7 +73,7 @@ async function step(what: string, work: () => Promise<void>): Promise<void> {
 
 async function main(): Promise<number> {
   const { chosen, work } = readWords();
-  const lacking = whyNotHere(hasRoot() && chosen.every(hasKernel));
+  const lacking = whyNotHere(hasRoot() && udevSuites.every(hasUdev) && chosen.every(hasKernel));
   if (lacking !== undefined) {
     console.error(lacking);
     return 3;
@@ -85,6 +91,9 @@ async function main(): Promise<number> {
     }
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
+  const measured = chosen.map(resultsOf).filter((path) => existsSync(path));
+  const results = measured.map((path) => JSON.parse(readFileSync(path, "utf8")) as Results);
+  if (results.length > 0) console.log(`\n${tableOf(results)}`);
   const names = failed.length === 0 ? "" : `: ${failed.join(", ")}`;
   console.log(`\n${chosen.length - failed.length} kernels passed, ${failed.length} failed${names}`);
   return failed.length === 0 ? 0 : 1;

@@ -12,6 +12,7 @@ import { type Era, kernelOf } from "./debian.ts";
 import { boot } from "./guest.ts";
 import { rootArchive } from "./root.ts";
 import { cache } from "./tools.ts";
+import { udevArchive, udevSuites } from "./udevs.ts";
 
 /**
  * Parts of names of test files: those that go differently on another kernel, as far as all kernels
@@ -51,6 +52,11 @@ export interface Work {
   readonly count: number;
 }
 
+/** What was measured beside rivals in the latest run with a kernel; not there where nothing was. */
+export function resultsOf(era: Era): string {
+  return join(cache, `run-${era}`, "results/rivals.json");
+}
+
 /** Whether all went well. */
 export async function testKernel(
   era: Era,
@@ -74,9 +80,10 @@ export async function testKernel(
     ...(count > 0 ? [`node ${rivalsPath} ${count} /tmp/results/rivals.json || failed=1`] : []),
     "exit $failed",
   ];
+  const udevs = count > 0 ? udevSuites.map(udevArchive) : [];
   const { status, release, bootedMs, tookMs } = await boot({
     kernel: kernelOf(era),
-    archives: [rootArchive, packageArchive],
+    archives: [rootArchive, ...udevs, packageArchive],
     script: `${script.join("\n")}\n`,
     directory,
     deadlineMs,

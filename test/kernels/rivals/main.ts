@@ -1,21 +1,31 @@
 /**
  * Measures how diskseq and others attach while rivals do their worst, in a guest, where all loop
- * devices are ours: `main.js COUNT [FILE]`. Prints a table, writes the same as JSON into FILE.
- * Exits 1 when a row of diskseq's says that a partition flapped, was missing or another's, that an
- * attach failed, or that a device is left.
+ * devices are ours: `main.js COUNT [FILE]`, with so many attaches of diskseq beside each rival.
+ * Prints a table, writes the same as JSON into FILE. Exits 1 when a row of diskseq's says that a
+ * partition flapped, was missing or another's, that an attach failed, or that a device is left.
  */
 import { mkdtempSync, writeFileSync } from "node:fs";
-import { release, tmpdir } from "node:os";
+import { release, tmpdir, version } from "node:os";
 import { join } from "node:path";
-import { expectedPartitions, gptImage, mbrImage } from "../../helpers/images.ts";
-import { type Rival, rivals } from "./programs.ts";
-import { measure, type Row } from "./round.ts";
-import { type ToolName, tools } from "./tools.ts";
+import {
+  blankImage,
+  expectedPartitions,
+  gptImage,
+  mbrImage,
+  sfdisk,
+} from "../../helpers/images.ts";
+import { Watcher } from "./programs.ts";
+import { allRivals, type Rival } from "./rivals.ts";
+import { measure, type Results, type Row } from "./round.ts";
+import { type Tool, tools } from "./tools.ts";
 
 const columns = [
-  ...["rival", "tool", "attaches", "flaps", "missing", "stale"],
+  ...["rival", "tool", "attaches", "flaps", "others", "missing", "stale"],
   ...["left", "failed", "median", "p99"],
 ] as const satisfies readonly (keyof Row)[];
+/** Attaches of what is only compared with, at least, and as a part of diskseq's. */
+const comparedLeast = 5;
+const comparedPart = 1 / 4;
 
 const [count = "100", file] = process.argv.slice(2);
 const directory = mkdtempSync(join(tmpdir(), "rivals-"));
@@ -23,27 +33,52 @@ const paths = [await gptImage(join(directory, "a.img")), await mbrImage(join(dir
 const images = await Promise.all(
   paths.map(async (path) => ({ path, partitions: await expectedPartitions(path) })),
 );
-
-// What is run for the first time is compiled for it.
-for (const name of Object.keys(tools) as ToolName[]) await measure("none", name, images, 2);
+const others = [await otherImage(mkdtempSync(join(tmpdir(), "others-")))];
+const watcher = await Watcher.start();
 
 const rows: Row[] = [];
 console.log(`# ${spelled(columns)}`);
-for (const rival of Object.keys(rivals) as Rival[]) {
-  const end = await rivals[rival]();
-  for (const name of Object.keys(tools) as ToolName[]) {
-    const row = await measure(rival, name, images, Number(count));
+for (const [index, rival] of (await allRivals()).entries()) {
+  const atWork = await rival.start(others);
+  const around = { rival, atWork };
+  for (const tool of tools.filter((one) => isMeasured(one, rival))) {
+    // What is run for the first time is compiled for it.
+    if (index === 0) await measure(around, tool, watcher, images, 2);
+    const row = await measure(around, tool, watcher, images, attachesOf(tool, rival));
     rows.push(row);
     console.log(`# ${spelled(columns.map((column) => row[column]))}`);
   }
-  await end();
+  await atWork.end();
 }
-if (file !== undefined) writeFileSync(file, JSON.stringify({ release: release(), rows }, null, 2));
+await watcher.stop();
+// Debian's `uname -r` names its own numbering, `uname -v` the kernel's.
+const kernel = /\b\d+\.\d+\.\d+\b/.exec(version())?.[0] ?? release();
+const results: Results = { kernel, rows };
+if (file !== undefined) writeFileSync(file, JSON.stringify(results, null, 2));
 
-const own = rows.filter(({ tool }) => tool.startsWith("diskseq"));
+const own = rows.filter((row) => tools.some(({ name, isOwn }) => isOwn && name === row.tool));
 const isClean = ({ flaps, missing, stale, left, failed }: Row) =>
   flaps + missing + stale + left + failed === 0;
 process.exitCode = own.every(isClean) ? 0 : 1;
+
+function isMeasured({ isOwn, beside }: Tool, rival: Rival): boolean {
+  if (beside !== undefined && beside !== rival.name) return false;
+  return isOwn === true || rival.ownCost === undefined;
+}
+
+/** Diskseq's ways divide the count. */
+function attachesOf({ isOwn }: Tool, { ownCost = 1 }: Rival): number {
+  if (!isOwn) return Math.max(comparedLeast, Math.round(Number(count) * comparedPart));
+  const ways = tools.filter((one) => one.isOwn && one.beside === undefined).length;
+  return Math.ceil(Number(count) / ownCost / ways);
+}
+
+/** Its partitions have the numbers of others, and are elsewhere. */
+async function otherImage(where: string): Promise<string> {
+  const path = blankImage(join(where, "other.img"), 8 << 20);
+  await sfdisk(path, ["label: dos", "start=1024, size=2048", "start=4096, size=1024"]);
+  return path;
+}
 
 /** Two columns of words, the others of numbers; milliseconds without fractions. */
 function spelled(cells: readonly (string | number)[]): string {

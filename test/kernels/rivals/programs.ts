@@ -1,98 +1,44 @@
 /**
- * What goes on beside an attach, and who watches: programs in Python, processes of their own, which
- * share no code with diskseq. They know nothing of who attaches.
+ * Programs in Python beside an attach, and the one that watches: processes of their own, which
+ * share no code with diskseq. Knows nothing of who attaches.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { randomUUID } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Running, start } from "../../helpers/process.ts";
+import { packageRoot } from "../../helpers/root.ts";
 
-/** All events of the kernel, none lost: a socket, and what a message holds. */
-const listener = `
-import os, socket
-s = socket.socket(16, socket.SOCK_RAW, 15)
-s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
-s.bind((0, 1))
-def fields():
-    strings = s.recv(8192).decode("latin1").split("\\0")
-    return dict(one.split("=", 1) for one in strings if "=" in one)
-print("listening", flush=True)
-`;
+const directory = join(packageRoot, "test/kernels/rivals/programs");
+/** Longer than any run: they are ended by who started them. */
+const deadlineMs = 24 * 3_600_000;
 
-/** Writes a line for each event of a loop device, and for each mark. */
-const watcher = `${listener}
-while True:
-    event = fields()
-    if event["DEVPATH"].startswith("/devices/virtual/block/loop"):
-        print(event["ACTION"], event["DEVNAME"], event.get("DISKSEQ", "-"), flush=True)
-    elif event.get("SYNTH_UUID", "0") != "0":
-        print("mark", event["SYNTH_UUID"], flush=True)
-`;
-
-/** Opens each loop device at its every event, and closes it. */
-const opener = `${listener}
-while True:
-    event = fields()
-    if event.get("DEVTYPE") == "disk" and event["DEVNAME"].startswith("loop"):
-        try:
-            os.close(os.open("/dev/" + event["DEVNAME"], os.O_RDONLY | os.O_NONBLOCK))
-        except OSError:
-            pass
-`;
-
-/** Opens and closes what is attached to first, as fast as it can. */
-const tightOpener = `
-import os
-print("listening", flush=True)
-while True:
-    try:
-        os.close(os.open("/dev/loop0", os.O_RDONLY | os.O_NONBLOCK))
-    except OSError:
-        pass
-`;
-
-const udevd = "/usr/lib/systemd/systemd-udevd";
-
-/** By name: starts it, resolves with how it is ended. */
-export const rivals = {
-  none: async () => async () => {},
-  opener: () => python(opener),
-  "tight opener": () => python(tightOpener),
-  udevd: startUdevd,
-} as const;
-export type Rival = keyof typeof rivals;
-
-async function python(program: string): Promise<() => Promise<void>> {
-  const running = await startPython(program);
-  return async () => void (await running.stop("SIGKILL"));
-}
-
-export async function startPython(program: string): Promise<Running> {
-  const running = start("python3", ["-c", program], { deadlineMs: 3_600_000 });
+/** From when it says that it is at work. */
+export async function startProgram(name: string, ...args: readonly string[]): Promise<Running> {
+  // Neither the site's modules nor files beside the program: it starts in a third of the time.
+  const words = ["-S", "-B", join(directory, `${name}.py`), ...args];
+  const running = start("python3", words, { deadlineMs });
   await running.shows("listening");
   return running;
 }
 
-/** With Debian's rules, for the whole machine. */
-async function startUdevd(): Promise<() => Promise<void>> {
-  const child = spawn(udevd, [], { stdio: "ignore" });
-  const ping = () => start("udevadm", ["control", "--ping"]).outcome;
-  while ((await ping()).status !== 0) {
-    if (child.exitCode !== null) throw new Error(`udevd ended by ${child.exitCode}`);
-  }
-  return async () => {
-    const exited = once(child, "exit");
-    child.kill("SIGTERM");
-    await exited;
-  };
+/** Rejects where it had ended by itself: what was measured beside it is worth nothing. */
+export async function endProgram(running: Running): Promise<void> {
+  const { signal, status, stderr } = await running.stop("SIGKILL");
+  if (signal !== "SIGKILL") throw new Error(`a program ended by itself: ${status}, ${stderr}`);
 }
+
+/** Events that nobody else asks for by a name: those of the null device. */
+const markPath = "/sys/devices/virtual/mem/null/uevent";
 
 /** What it has told so far, line by line. */
 export class Watcher {
   readonly lines: string[] = [];
   readonly #running: Running;
+  /** Who waits for a mark, by the mark. */
+  readonly #marks = new Map<string, (index: number) => void>();
 
   static async start(): Promise<Watcher> {
-    return new Watcher(await startPython(watcher));
+    return new Watcher(await startProgram("watcher"));
   }
 
   private constructor(running: Running) {
@@ -101,11 +47,28 @@ export class Watcher {
     running.child.stdout?.on("data", (piece: string) => {
       const lines = `${rest}${piece}`.split("\n");
       rest = lines.pop() ?? "";
-      this.lines.push(...lines);
+      for (const line of lines) {
+        const index = this.lines.push(line) - 1;
+        this.#marks.get(line)?.(index);
+      }
     });
   }
 
+  /** Where in its lines it is by now: all that happened before is told. Rejects when it ended. */
+  async mark(): Promise<number> {
+    const uuid = randomUUID();
+    const line = `mark ${uuid}`;
+    const told = new Promise<number>((resolve) => this.#marks.set(line, resolve));
+    writeFileSync(markPath, `change ${uuid}`);
+    const ended = this.#running.outcome.then(({ stderr }) => {
+      throw new Error(`nobody watches any more: ${stderr}`);
+    });
+    const index = await Promise.race([told, ended]);
+    this.#marks.delete(line);
+    return index;
+  }
+
   async stop(): Promise<void> {
-    await this.#running.stop("SIGKILL");
+    await endProgram(this.#running);
   }
 }

@@ -2,87 +2,91 @@
  * Ways to attach an image with its partitions and to detach it again: diskseq's, and what others
  * do. Each returns when it says that all is ready for use.
  */
-import { closeSync, openSync } from "node:fs";
-import { Ioctl, Lock, LoFlag } from "../../../assembly/wire/linux.ts";
-import { type AttachOptions, attach } from "../../../host/index.ts";
-import { addressOf, flock, ioctlBuffer, ioctlValue } from "../../../host/linux/libc.ts";
+import { LinuxKernel } from "../../../host/linux/kernel.ts";
+import { Session } from "../../../host/session.ts";
+import type { AttachOptions } from "../../../host/types.ts";
 import { numberOf } from "../../helpers/devices.ts";
 import { tool } from "../../helpers/process.ts";
+import type { AtWork, Rival } from "./rivals.ts";
+import { split } from "./split.ts";
 
 export interface Attached {
   /** of the loop device */
   readonly number: number;
+  /** Whether it believed meanwhile what was not so. */
+  readonly isDeceived?: () => boolean;
   detach(): Promise<void>;
 }
 
-/** `hasUdevd`: ready means that udev has processed it, too. */
-type Tool = (image: string, hasUdevd: boolean) => Promise<Attached>;
+export interface Surroundings {
+  readonly rival: Rival;
+  readonly atWork: AtWork;
+}
 
-export const tools = {
-  losetup: async (image, hasUdevd) => {
-    const device = (await tool("losetup", ["-f", "--show", "-P", image])).trim();
-    if (hasUdevd) await tool("udevadm", ["settle"]);
-    return {
-      number: numberOf(device),
-      detach: async () => void (await tool("losetup", ["-d", device])),
-    };
-  },
-  "reference split": split,
-  "diskseq, kernel": (image, hasUdevd) => own(image, { partscan: "kernel", udev: hasUdevd }),
-  "diskseq, fast": (image, udev) => own(image, { partscan: "kernel", fast: true, udev }),
-  "diskseq, user": (image, hasUdevd) => own(image, { partscan: "user", udev: hasUdevd }),
-} as const satisfies Readonly<Record<string, Tool>>;
-export type ToolName = keyof typeof tools;
+export interface Tool {
+  readonly name: string;
+  readonly isOwn?: boolean;
+  /** The only rival that it is measured beside; default: all. */
+  readonly beside?: string;
+  attach(image: string, around: Surroundings): Promise<Attached>;
+}
 
-async function own(image: string, options: AttachOptions): Promise<Attached> {
-  const attachment = await attach(image, { ...options, timeoutMs: 100_000 });
+/** Of an attach in a guest, where an emulated processor does it. */
+const timeoutMs = 100_000;
+
+const recorded = new Session(new LinuxKernel());
+
+export const tools: readonly Tool[] = [
+  { name: "losetup", attach: losetup },
+  { name: "reference split", attach: (image, { atWork }) => split(image, atWork.settle) },
+  own("diskseq, kernel", recorded, { partscan: "kernel" }),
+  own("diskseq, fast", recorded, { partscan: "kernel", fast: true }),
+  own("diskseq, user", recorded, { partscan: "user" }),
+  // What the recording of the others takes.
+  { ...own("diskseq, unrecorded", unrecorded(), { partscan: "kernel" }), beside: "none" },
+];
+
+/** A session that writes no trace, where all others do. */
+function unrecorded(): Session {
+  const directory = process.env.DISKSEQ_TRACE;
+  delete process.env.DISKSEQ_TRACE;
+  const session = new Session(new LinuxKernel());
+  if (directory !== undefined) process.env.DISKSEQ_TRACE = directory;
+  return session;
+}
+
+async function losetup(image: string, { atWork }: Surroundings): Promise<Attached> {
+  const device = (await tool("losetup", ["-f", "--show", "-P", image])).trim();
+  await atWork.settle?.();
   return {
-    number: numberOf(attachment.device),
-    detach: async () => void (await attachment.detach()),
+    number: numberOf(device),
+    detach: async () => void (await tool("losetup", ["-d", device])),
   };
 }
 
-/**
- * As systemd has it since 2026: the image is attached without a scan, the scan that is due is used
- * up, and only then the kernel is asked for one; all under an exclusive lock of the device.
- */
-async function split(image: string, hasUdevd: boolean): Promise<Attached> {
-  const control = openSync("/dev/loop-control", "r+");
-  check("flock", flock(control, Lock.LOCK_EX));
-  const number = check("LOOP_CTL_GET_FREE", ioctlValue(control, Ioctl.LOOP_CTL_GET_FREE, 0n));
-  const path = `/dev/loop${number}`;
-  const locked = openSync(path, "r");
-  check("flock", flock(locked, Lock.LOCK_EX));
-  const writable = openSync(path, "r+");
-  const backing = openSync(image, "r+");
-  const config = new DataView(new ArrayBuffer(304));
-  config.setUint32(0, backing, true);
-  check("LOOP_CONFIGURE", ioctlBuffer(writable, Ioctl.LOOP_CONFIGURE, bytesOf(config)));
-  for (const descriptor of [control, backing, openSync(path, "r")]) closeSync(descriptor);
-  const info = new DataView(new ArrayBuffer(232));
-  check("LOOP_GET_STATUS64", ioctlBuffer(writable, Ioctl.LOOP_GET_STATUS64, bytesOf(info)));
-  info.setUint32(52, info.getUint32(52, true) | LoFlag.LO_FLAGS_PARTSCAN, true);
-  check("LOOP_SET_STATUS64", ioctlBuffer(writable, Ioctl.LOOP_SET_STATUS64, bytesOf(info)));
-  closeSync(writable);
-  if (hasUdevd) {
-    // udev leaves alone what is locked like this.
-    check("flock", flock(locked, Lock.LOCK_UN));
-    await tool("udevadm", ["settle"]);
-  }
+function own(name: string, session: Session, options: AttachOptions): Tool {
   return {
-    number,
-    detach: async () => {
-      check("LOOP_CLR_FD", ioctlValue(locked, Ioctl.LOOP_CLR_FD, 0n));
-      closeSync(locked);
+    name,
+    isOwn: true,
+    attach: async (image, { rival, atWork }) => {
+      const udev = atWork.settle !== undefined;
+      const attachment = await session.attach(image, { ...options, udev, timeoutMs });
+      const { device, diskseq } = attachment;
+      const number = numberOf(device);
+      const detach = async () => void (await attachment.detach({ timeoutMs }));
+      if (!rival.isLiar) return { number, detach };
+      await session.waitFor({ device, partitions: true }, { timeoutMs });
+      // Without a number nobody is told of an end.
+      if (diskseq === null) return { number, detach };
+      let isBelievedGone = false;
+      const removed = session.waitFor({ diskseq, removed: true }, { timeoutMs }).then(() => {
+        isBelievedGone = true;
+      });
+      return {
+        number,
+        isDeceived: () => isBelievedGone,
+        detach: async () => void (await Promise.all([removed, detach()])),
+      };
     },
   };
-}
-
-function bytesOf({ buffer }: DataView) {
-  return addressOf(new Uint8Array(buffer));
-}
-
-function check(name: string, result: number): number {
-  if (result < 0) throw new Error(`${name}: ${result}`);
-  return result;
 }

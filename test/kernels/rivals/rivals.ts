@@ -1,0 +1,122 @@
+/**
+ * Who is at work beside an attach, by name: what is started, how it is ended, and what it takes to
+ * attach beside it. Knows nothing of who attaches.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../../helpers/devices.ts";
+import { start, tool } from "../../helpers/process.ts";
+import { guestUdevs } from "../udevs.ts";
+import { endProgram, startProgram } from "./programs.ts";
+import { Victims } from "./victims.ts";
+
+export interface Rival {
+  readonly name: string;
+  /** It attaches images of its own: a name may have been its before. */
+  readonly isTaker?: boolean;
+  /** It makes events of what never was: an attach is waited for by events, too. */
+  readonly isLiar?: boolean;
+  /** It can be measured with diskseq only, and costs so many times as much as others. */
+  readonly ownCost?: number;
+  /** `others`: images that nobody else attaches. */
+  start(others: readonly string[]): Promise<AtWork>;
+}
+
+export interface AtWork {
+  /** Ready means that udev has processed it, too; as `udevadm settle` says. */
+  readonly settle?: () => Promise<void>;
+  /** Done before each attach of an image. */
+  readonly before?: (image: string) => Promise<void>;
+  /** Until nothing is under way that events caused. */
+  readonly calm: () => Promise<void>;
+  /** Rejects where it had ended before. */
+  readonly end: () => Promise<void>;
+}
+
+/** How long an attach is watched after its return; with udevd until that has done its work, too. */
+const lingerMs = 40;
+const udevdLingerMs = 100;
+
+const linger = () => sleep(lingerMs);
+
+export async function allRivals(): Promise<Rival[]> {
+  const roots = ["/"];
+  const newer = join("/", guestUdevs);
+  if (existsSync(newer)) roots.push(...readdirSync(newer).map((suite) => join(newer, suite)));
+  const udevds = await Promise.all(roots.map(udevdOf));
+  const byVersion = udevds.sort((a, b) => a.name.localeCompare(b.name));
+  return [
+    { name: "none", start: async () => ({ calm: linger, end: async () => {} }) },
+    { name: "opener", start: () => program("opener") },
+    { name: "tight opener", start: () => program("tight-opener") },
+    ...byVersion,
+    { name: "thief", isTaker: true, start: startThieves },
+    { name: "flood", isLiar: true, start: () => program("flood") },
+    { name: "reader", start: () => program("reader") },
+    { name: "SIGKILL", ownCost: 4, start: startVictims },
+  ];
+}
+
+async function program(name: string, ...args: readonly string[]): Promise<AtWork> {
+  const running = await startProgram(name, ...args);
+  return { calm: linger, end: () => endProgram(running) };
+}
+
+/** One that has the first name, one that fights for the second, which is left to us. */
+async function startThieves(others: readonly string[]): Promise<AtWork> {
+  const thieves = [await program("thief", ...others), await program("thief", ...others)];
+  return {
+    calm: linger,
+    end: async () => void (await Promise.all(thieves.map((one) => one.end()))),
+  };
+}
+
+async function startVictims(): Promise<AtWork> {
+  const victims = new Victims();
+  return {
+    before: (image) => victims.killOne(image),
+    calm: linger,
+    end: () => victims.end(),
+  };
+}
+
+/** The udevd below a root, with Debian's rules, for the whole machine. */
+async function udevdOf(root: string): Promise<Rival> {
+  const version = await tool("chroot", [root, "udevadm", "--version"]);
+  return { name: `udevd ${version.trim()}`, start: () => startUdevd(root) };
+}
+
+async function startUdevd(root: string): Promise<AtWork> {
+  // What another has left is none of its business.
+  rmSync("/run/udev", { recursive: true, force: true });
+  for (const name of ["dev", "proc", "sys", "run"]) {
+    const place = join(root, name);
+    if (root !== "/" && readdirSync(place).length === 0) {
+      await tool("mount", ["--rbind", `/${name}`, place]);
+    }
+  }
+  const child = spawn("chroot", [root, "/usr/lib/systemd/systemd-udevd"], { stdio: "ignore" });
+  const ask = (...words: readonly string[]) => start("chroot", [root, "udevadm", ...words]).outcome;
+  while ((await ask("control", "--ping")).status !== 0) throwIfEnded(child);
+  return {
+    settle: async () => void (await tool("chroot", [root, "udevadm", "settle"])),
+    calm: async () => {
+      await sleep(udevdLingerMs);
+      await until("udevd to be done", () => !existsSync("/run/udev/queue"));
+    },
+    end: async () => {
+      throwIfEnded(child);
+      const exited = once(child, "exit");
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
+
+function throwIfEnded({ exitCode, signalCode }: ChildProcess): void {
+  const how = exitCode ?? signalCode;
+  if (how !== null) throw new Error(`udevd ended by ${how}`);
+}

@@ -1,0 +1,34 @@
+/**
+ * The README's table of what was measured beside rivals, one row for each kernel and rival, from
+ * the files that guests hand out.
+ */
+import type { Results, Row } from "./rivals/round.ts";
+
+const heads = ["kernel", "rival", "losetup", "reference split", "diskseq"] as const;
+
+/** Markdown: how many of so many attaches flapped, diskseq's of all its ways together. */
+export function tableOf(results: readonly Results[]): string {
+  const lines = results.flatMap(({ kernel, rows }) =>
+    [...new Set(rows.map(({ rival }) => rival))].map((rival) => {
+      const cells = heads
+        .slice(2)
+        .map((tool) =>
+          spell(rows.filter((row) => row.rival === rival && row.tool.startsWith(tool))),
+        );
+      return [kernel, rival, ...cells];
+    }),
+  );
+  const all = [heads, heads.map(() => "---"), ...lines];
+  return all.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** Of attaches that came about. */
+function spell(rows: readonly Row[]): string {
+  const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + of(row), 0);
+  const attached = sum(({ attaches, failed }) => attaches - failed);
+  if (attached === 0) return "";
+  const percent = (100 * sum(({ flaps }) => flaps)) / attached;
+  // One of a thousand is not none.
+  const digits = percent > 0 && percent < 1 ? 1 : 0;
+  return `${percent.toFixed(digits)} % of ${attached}`;
+}
