@@ -165,6 +165,8 @@ export class Lookout extends Room {
     switch (step) {
       case Step.AwaitStream:
         return this.awaitStream(operation);
+      case Step.RecordBefore:
+        return this.udev.beginBase(operation);
       case Step.AwaitUdev:
         return this.awaitUdev(operation);
       case Step.Look:
@@ -207,6 +209,9 @@ export class Lookout extends Room {
         return outcome;
       case Step.LookAgain:
         return result < 0 ? this.failed(result, outcome) : this.compare(outcome);
+      case Step.RecordBefore:
+        this.udev.finishBase(operation, result);
+        return outcome;
       case Step.LookRecord:
         return this.udev.finishRecord(this.disk(), result);
       default:

@@ -39,6 +39,7 @@ export const POLICY: i32[] = [
   Step.MakeDevice, Errno.EEXIST, Outcome.Ok,
   Step.MakeDevice, Errno.ENOENT, Outcome.Retry,
   Step.LockDevice, Errno.EAGAIN, Outcome.PassOver,
+  Step.RecordBefore, 0, Outcome.Ok,
   Step.StatusDevice, Errno.ENXIO, Outcome.Ok,
   Step.StatusDevice, Errno.ENODEV, Outcome.Retry,
   Step.ListLeftovers, Errno.ENOENT, Outcome.Retry,

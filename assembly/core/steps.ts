@@ -39,6 +39,7 @@ export enum Step {
   MakeDevice,
   StatDevice,
   LockDevice,
+  RecordBefore,
   StatusDevice,
   ListLeftovers,
   ClaimDevice,
@@ -205,9 +206,10 @@ export function isHalfAWait(step: i32): bool {
   return step === Step.NameHolders || step === Step.UndoRead;
 }
 
-/** Steps of the lookout, and those of an attach that wait for it. */
+/** Steps of the lookout, and those of an attach that wait for it or tell it something. */
 export function isLookout(step: i32): bool {
-  return step >= Step.Look || step === Step.AwaitStream || step === Step.AwaitUdev;
+  if (step === Step.AwaitStream || step === Step.RecordBefore) return true;
+  return step >= Step.Look || step === Step.AwaitUdev;
 }
 
 /** Steps of the overlap guard. */

@@ -102,8 +102,30 @@ export class UdevProgress extends Room {
   /* udev's records. */
 
   private wantsUdev(disk: i32): bool {
-    if (this.state.global(Global.GroupIs + Group.Udev) !== u64(GroupState.Open)) return false;
-    return this.registry.disk(disk, DiskField.UdevInterest) !== 0;
+    return this.isHeard() && this.registry.disk(disk, DiskField.UdevInterest) !== 0;
+  }
+
+  private isHeard(): bool {
+    return this.state.global(Global.GroupIs + Group.Udev) === u64(GroupState.Open);
+  }
+
+  /** An attach reads the disk's record before it configures, unless a look has: the first look
+   *  might come after udev. */
+  beginBase(operation: i32): i32 {
+    const state = this.state;
+    const disk = state.get(operation, Field.Disk) - 1;
+    if (disk < 0 || !this.isHeard()) return Outcome.Ok;
+    if (this.registry.disk64(disk, DiskField.BaseStamp) !== u64(0)) return Outcome.Ok;
+    this.port.query(operation, Call.ReadRecord, state.get(operation, Field.Major), -1);
+    state.set(operation, Field.CallPartition, state.get(operation, Field.Minor));
+    return PENDING;
+  }
+
+  finishBase(operation: i32, result: i32): void {
+    const disk = this.state.get(operation, Field.Disk) - 1;
+    if (this.registry.disk64(disk, DiskField.BaseStamp) !== u64(0)) return;
+    const stamp = result < 0 ? NO_RECORD : answer(this.state, operation);
+    this.registry.setDisk64(disk, DiskField.BaseStamp, stamp);
   }
 
   /** Whether the device at the cursor (0: the disk) was claimed, and is not confirmed. */

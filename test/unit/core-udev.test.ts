@@ -49,6 +49,18 @@ test("it returns when udev has processed the disk and all partitions", async () 
   }
 });
 
+test("udev may be done before the first look", async () => {
+  for (const partscan of [Partscan.Kernel, Partscan.User]) {
+    const { kernel, bench } = await stage();
+    kernel.on(Step.LookDisk, 1, { delayNs: 50n * millisecond });
+    const operation = bench.start({ ...attach, partscan });
+    bench.pass(100n * millisecond);
+    assert.is(operation.end?.event, Event.Attached);
+    assert.equal(kernel.uevents.triggers, [], "what it wrote is known for new");
+    expectQuiet(kernel, bench);
+  }
+});
+
 test("without partitions the disk is enough", async () => {
   const { kernel, bench } = await stage();
   assert.is(bench.run({ ...attach, partscan: Partscan.None }).event, Event.Attached);
