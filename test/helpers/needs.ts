@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -21,8 +22,9 @@ import { scratchRoot } from "./root.ts";
 
 /**
  * `root`: may open /dev/loop-control; `parsers`: the kernel reads GPT; `diskseq`: it numbers the
- * instances of disks; `no diskseq`: it does not; `zram`: devices of it can be made; `udevd`: one
- * can be run apart from the machine's; others: a tool's name.
+ * instances of disks; `no diskseq`: it does not; `zram`: devices of it can be made;
+ * `scsi_debug`: and these are removable; `nbd`: there are some; `udevd`: one can be run apart from
+ * the machine's; others: a tool's name.
  */
 export type Need =
   | "root"
@@ -43,10 +45,14 @@ export type Need =
   | "setpriv"
   | "python3"
   | "chromium"
-  | "zram";
+  | "zram"
+  | "scsi_debug"
+  | "nbd";
 
 /** What zram devices are made and removed by. */
 export const zramControl = "/sys/class/zram-control";
+/** What scsi_debug is told by. */
+export const scsiDebug = "/sys/bus/pseudo/drivers/scsi_debug";
 
 const tried = new Map<Need, Promise<string | undefined>>();
 
@@ -92,6 +98,13 @@ async function attempt(need: Need): Promise<string | undefined> {
   if (need === "zram") {
     return canAddZram() ? undefined : `needs zram: ${zramControl} cannot be used (modprobe zram)`;
   }
+  if (need === "scsi_debug") {
+    const how = "modprobe sd_mod; modprobe scsi_debug add_host=0 removable=1";
+    return isRemovable() ? undefined : `needs scsi_debug with removable media (${how})`;
+  }
+  if (need === "nbd") {
+    return existsSync("/sys/block/nbd0") ? undefined : "needs nbd (modprobe nbd)";
+  }
   if (need === "udevd") return whyNotApart();
   return (await isInstalled(need)) ? undefined : `needs ${need}: it is not installed`;
 }
@@ -117,6 +130,11 @@ function canAddZram(): boolean {
   } catch {
     return false;
   }
+}
+
+function isRemovable(): boolean {
+  const setting = `${scsiDebug}/removable`;
+  return existsSync(setting) && readFileSync(setting, "utf8").trim() === "1";
 }
 
 async function canParse(): Promise<boolean> {

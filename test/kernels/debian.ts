@@ -18,7 +18,10 @@ const kernelSuites = ["bullseye", rootSuite, "sid"].flatMap((name) =>
 );
 
 /** What a guest loads, with all that it depends on; all else that it needs is built in. */
-const modules = ["loop", "zram"];
+const modules = ["loop", "nbd", "scsi_debug", "sd_mod", "zram"];
+
+/** Named after what is in it, so that a kernel whose modules are others is fetched anew. */
+const modulesArchive = `${modules.join("+")}.cpio`;
 
 /** What a guest boots. */
 export interface Kernel {
@@ -30,7 +33,7 @@ export interface Kernel {
 
 export function kernelOf(era: Era): Kernel {
   const directory = join(cache, era);
-  return { era, kernel: join(directory, "vmlinuz"), modules: join(directory, "modules.cpio") };
+  return { era, kernel: join(directory, "vmlinuz"), modules: join(directory, modulesArchive) };
 }
 
 export function hasKernel(era: Era): boolean {
@@ -54,7 +57,7 @@ export async function fetchKernel(era: Era, root: string): Promise<void> {
   const [version = ""] = readdirSync(tree);
   const inBoot = join(work, "boot", `vmlinuz-${version}`);
   renameSync(existsSync(inBoot) ? inBoot : join(tree, version, "vmlinuz"), join(work, "vmlinuz"));
-  await packModules(root, tree, version, join(work, "modules.cpio"));
+  await packModules(root, tree, version, join(work, modulesArchive));
   for (const made of ["usr", "lib", "boot"])
     rmSync(join(work, made), { recursive: true, force: true });
   rmSync(join(cache, era), { recursive: true, force: true });
