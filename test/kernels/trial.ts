@@ -38,6 +38,7 @@ export const defaultTests: readonly string[] = [
 ];
 
 const rivalsPath = "build/test/kernels/rivals/main.js";
+const table = "/tmp/results/rivals.json";
 /** An emulated processor is about so much slower. */
 const slowness = 15;
 const deadlineMs = 60 * 60_000;
@@ -50,6 +51,8 @@ export interface Work {
   readonly tests: readonly string[];
   /** attaches beside each rival */
   readonly count: number;
+  /** what is measured so */
+  readonly measured: "rivals" | "locks";
 }
 
 /** What was measured beside rivals in the latest run with a kernel; not there where nothing was. */
@@ -61,7 +64,7 @@ export function resultsOf(era: Era): string {
 export async function testKernel(
   era: Era,
   packageArchive: string,
-  { tests, count }: Work,
+  { tests, count, measured }: Work,
 ): Promise<boolean> {
   const say = (line: string) => console.log(`${era.padEnd(5)}${line}`);
   const directory = join(cache, `run-${era}`);
@@ -77,7 +80,7 @@ export async function testKernel(
     ...(tests.length > 0 ? [`node build/test/run.js ${tests.join(" ")} || failed=1`] : []),
     "export DISKSEQ_TRACE=$DISKSEQ_TEST_TRACES/rivals",
     "mkdir -p $DISKSEQ_TRACE",
-    ...(count > 0 ? [`node ${rivalsPath} ${count} /tmp/results/rivals.json || failed=1`] : []),
+    ...(count > 0 ? [`node ${rivalsPath} ${count} ${table} ${measured} || failed=1`] : []),
     "exit $failed",
   ];
   const udevs = count > 0 ? udevSuites.map(udevArchive) : [];

@@ -1,8 +1,9 @@
 /**
  * Measures how diskseq and others attach while rivals do their worst, in a guest, where all loop
- * devices are ours: `main.js COUNT [FILE]`, with so many attaches of diskseq beside each rival.
- * Prints a table, writes the same as JSON into FILE. Exits 1 when a row of diskseq's says that a
- * partition flapped, was missing or another's, that an attach failed, or that a device is left.
+ * devices are ours: `main.js COUNT FILE rivals|locks`, with so many attaches of diskseq beside each
+ * rival, or with each lock that diskseq could take. Prints a table, writes the same as JSON into
+ * FILE. Exits 1 when a row of diskseq's says that a partition flapped, was missing or another's,
+ * that an attach failed, or that a device is left.
  */
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { release, tmpdir, version } from "node:os";
@@ -17,7 +18,14 @@ import {
 import { Watcher } from "./programs.ts";
 import { allRivals, type Rival } from "./rivals.ts";
 import { measure, type Results, type Row } from "./round.ts";
-import { type Tool, tools } from "./tools.ts";
+import { locks, type Tool, tools } from "./tools.ts";
+
+interface Plan {
+  readonly tools: readonly Tool[];
+  /** Diskseq's ways, which divide the count. */
+  readonly ways: number;
+  readonly isBeside: (rival: Rival) => boolean;
+}
 
 const columns = [
   ...["rival", "tool", "attaches", "flaps", "others", "missing", "stale"],
@@ -27,7 +35,13 @@ const columns = [
 const comparedLeast = 5;
 const comparedPart = 1 / 4;
 
-const [count = "100", file] = process.argv.slice(2);
+const [count = "", file = "", what = ""] = process.argv.slice(2);
+const plans: Record<string, Plan> = {
+  rivals: { tools, ways: tools.filter(isWay).length, isBeside: () => true },
+  locks: { tools: locks, ways: 1, isBeside: ({ name }) => /^(none|udevd .*)$/.test(name) },
+};
+const plan = plans[what];
+if (plan === undefined) throw new Error(`'${what}' is not one of ${Object.keys(plans)}`);
 const directory = mkdtempSync(join(tmpdir(), "rivals-"));
 const paths = [await gptImage(join(directory, "a.img")), await mbrImage(join(directory, "b.img"))];
 const images = await Promise.all(
@@ -38,13 +52,13 @@ const watcher = await Watcher.start();
 
 const rows: Row[] = [];
 console.log(`# ${spelled(columns)}`);
-for (const [index, rival] of (await allRivals()).entries()) {
+for (const [index, rival] of (await allRivals()).filter(plan.isBeside).entries()) {
   const atWork = await rival.start(others);
   const around = { rival, atWork };
-  for (const tool of tools.filter((one) => isMeasured(one, rival))) {
+  for (const tool of plan.tools.filter((one) => isMeasured(one, rival))) {
     // What is run for the first time is compiled for it.
     if (index === 0) await measure(around, tool, watcher, images, 2);
-    const row = await measure(around, tool, watcher, images, attachesOf(tool, rival));
+    const row = await measure(around, tool, watcher, images, attachesOf(tool, rival, plan.ways));
     rows.push(row);
     console.log(`# ${spelled(columns.map((column) => row[column]))}`);
   }
@@ -54,9 +68,9 @@ await watcher.stop();
 // Debian's `uname -r` names its own numbering, `uname -v` the kernel's.
 const kernel = /\b\d+\.\d+\.\d+\b/.exec(version())?.[0] ?? release();
 const results: Results = { kernel, rows };
-if (file !== undefined) writeFileSync(file, JSON.stringify(results, null, 2));
+writeFileSync(file, JSON.stringify(results, null, 2));
 
-const own = rows.filter((row) => tools.some(({ name, isOwn }) => isOwn && name === row.tool));
+const own = rows.filter((row) => plan.tools.some(({ name, isOwn }) => isOwn && name === row.tool));
 const isClean = ({ flaps, missing, stale, left, failed }: Row) =>
   flaps + missing + stale + left + failed === 0;
 process.exitCode = own.every(isClean) ? 0 : 1;
@@ -66,10 +80,12 @@ function isMeasured({ isOwn, beside }: Tool, rival: Rival): boolean {
   return isOwn === true || rival.ownCost === undefined;
 }
 
-/** Diskseq's ways divide the count. */
-function attachesOf({ isOwn }: Tool, { ownCost = 1 }: Rival): number {
+function isWay({ isOwn, beside }: Tool): boolean {
+  return isOwn === true && beside === undefined;
+}
+
+function attachesOf({ isOwn }: Tool, { ownCost = 1 }: Rival, ways: number): number {
   if (!isOwn) return Math.max(comparedLeast, Math.round(Number(count) * comparedPart));
-  const ways = tools.filter((one) => one.isOwn && one.beside === undefined).length;
   return Math.ceil(Number(count) / ownCost / ways);
 }
 

@@ -7,6 +7,7 @@ import { Session } from "../../../host/session.ts";
 import type { AttachOptions } from "../../../host/types.ts";
 import { numberOf } from "../../helpers/devices.ts";
 import { tool } from "../../helpers/process.ts";
+import { ExclusiveKernel } from "./exclusive.ts";
 import type { AtWork, Rival } from "./rivals.ts";
 import { split } from "./split.ts";
 
@@ -44,6 +45,14 @@ export const tools: readonly Tool[] = [
   own("diskseq, user", recorded, { partscan: "user" }),
   // What the recording of the others takes.
   { ...own("diskseq, unrecorded", unrecorded(), { partscan: "kernel" }), beside: "none" },
+];
+
+/** The lock that diskseq takes, and the other that it could. */
+export const locks: readonly Tool[] = [
+  own("shared lock", recorded, { partscan: "kernel" }),
+  own("exclusive lock", new Session(new ExclusiveKernel(new LinuxKernel())), {
+    partscan: "kernel",
+  }),
 ];
 
 /** A session that writes no trace, where all others do. */
