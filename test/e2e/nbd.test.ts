@@ -64,7 +64,6 @@ behaviour(
       over.abort();
       seen.push(`${what} ${now > before ? "raises" : "keeps"} it`);
     }
-    await nbd.do("netlink_disconnect");
     note(`diskseq of nbd: ${seen.join(", ")}`);
   },
 );

@@ -118,6 +118,8 @@ print("listening", flush=True)
 for line in sys.stdin:
     globals()[line.strip()]()
     print("done", flush=True)
+try: netlink_disconnect()
+except OSError: pass
 `;
 
 export type Action =
@@ -148,7 +150,10 @@ export class OwnNbd {
     if (name === undefined) throw new Error("all network block devices are in use");
     const words = ["-c", program, `/dev/${name}`, name.slice("nbd".length)];
     const running = start("python3", words, { isInputOpen: true });
-    scene.defer(() => running.stop("SIGKILL"));
+    scene.defer(() => {
+      running.child.stdin?.end();
+      return running.outcome;
+    });
     await running.shows("listening");
     return new OwnNbd(name, running);
   }
