@@ -34,6 +34,7 @@ export const defaultTests: readonly string[] = [
   "e2e/scsi-debug",
   "e2e/stale",
   "e2e/stolen",
+  "e2e/udevd-persistent",
   "e2e/udevd-reread",
   "e2e/udevd.test",
   "e2e/uevents-order",

@@ -1,0 +1,116 @@
+/**
+ * A persistent attach beside a udevd. At its end the writable descriptor is closed, and the lock
+ * goes with the process: a udevd that saw the close would read the table again, and those before
+ * 259 (with an MBR later ones, too) drop every partition for it. It does not see it, for the
+ * descriptor is not of the node that it watches. That is turned off here to show what it is for;
+ * nothing else has to be: the core has no other means against it, and warns.
+ *
+ * `DISKSEQ_TEST_ROUNDS=50` attaches so many times; default 8.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Call, Place } from "../../assembly/abi.ts";
+import { Errno } from "../../assembly/wire/linux.ts";
+import { detach } from "../../host/index.ts";
+import { LinuxKernel } from "../../host/linux/kernel.ts";
+import { runApart } from "../helpers/apart.ts";
+import { type Heard, patientMs } from "../helpers/heard.ts";
+import { mbrImage } from "../helpers/images.ts";
+import { WatchedKernel } from "../helpers/kernels.ts";
+import { note } from "../helpers/note.ts";
+import { behaviour, type Scene } from "../helpers/scene.ts";
+import { openSessionOn } from "../helpers/streams.ts";
+import { deadlineMs, Udevd } from "../helpers/udevd.ts";
+
+const needs = ["root", "udevd", "sfdisk", "diskseq"] as const;
+const rounds = Number(process.env.DISKSEQ_TEST_ROUNDS ?? 8);
+const patient = { deadlineMs: deadlineMs + rounds * 5000 };
+/** After the return. */
+const lingerMs = 1000;
+
+/** Each in turn: what udevd is at when the descriptor closes, and whether a lock is in its way. */
+const ways = [
+  { lock: "shared", udev: false },
+  { lock: "shared", udev: true },
+  { lock: "none", udev: false },
+  { lock: "none", udev: true },
+] as const;
+type Way = (typeof ways)[number];
+
+/** One persistent attach, whose process is over when it returns; resolves with its diskseq. */
+type Attach = (udevd: Udevd, image: string, way: Way) => Promise<bigint>;
+
+/** Attaches again and again; resolves with how many times a partition went, for each way. */
+async function flaps(scene: Scene, attach: Attach): Promise<number[]> {
+  const image = await mbrImage(scene.path("d.img"));
+  const udevd = await Udevd.start(scene);
+  const heard = await udevd.listen();
+  const counts = ways.map(() => 0);
+  for (let round = 0; round < rounds; round++) {
+    const index = round % ways.length;
+    const diskseq = await attach(udevd, image, ways[index] ?? ways[0]);
+    await sleep(lingerMs);
+    await heard.catchUp(udevd.disk);
+    const of = (action: string) => partitionsOf(heard, action, diskseq);
+    assert.is(new Set(of("add")).size, 4);
+    if (of("remove").length > 0) counts[index] = (counts[index] ?? 0) + 1;
+    await detach({ device: udevd.device, diskseq }, { timeoutMs: patientMs });
+    await udevd.settle();
+  }
+  const told = ways.map(({ lock, udev }, index) => {
+    const awaited = udev ? ", udev awaited" : "";
+    return `lock ${lock}${awaited}: ${counts[index]} flaps`;
+  });
+  note(`${rounds} attaches; ${told.join("; ")}`);
+  return counts;
+}
+
+function partitionsOf(heard: Heard, action: string, diskseq: bigint): (string | null)[] {
+  const events = heard.uevents("kernel", action).filter((event) => event.diskseq === diskseq);
+  return events.filter(({ devtype }) => devtype === "partition").map(({ device }) => device);
+}
+
+behaviour(
+  "no partition goes after the command has returned",
+  needs,
+  async (scene) => {
+    const counts = await flaps(scene, async ({ device }, image, { lock, udev }) => {
+      const words = ["--device", device, "--lock", lock, "--timeout", `${patientMs}ms`];
+      const { diskseq } = await scene.attach(image, ...words, ...(udev ? ["--udev"] : []));
+      return BigInt(diskseq ?? 0);
+    });
+    assert.equal(counts, [0, 0, 0, 0]);
+  },
+  patient,
+);
+
+/** Where no node can be made that only this process sees. */
+class PublicKernel extends WatchedKernel {
+  override before: WatchedKernel["before"] = ({ call, place }) => {
+    const isOwn = place === Place.Private || place === Place.Hidden;
+    return call === Call.MakeNode && isOwn ? -Errno.EPERM : undefined;
+  };
+}
+
+behaviour(
+  "through the public node partitions do go, and it was said that they may",
+  // Without one the kernel reads no table again.
+  [...needs, "parsers"],
+  async (scene) => {
+    const session = openSessionOn(scene, new PublicKernel(new LinuxKernel()));
+    const counts = await flaps(scene, async ({ number }, image, way) => {
+      const warnings: string[] = [];
+      const onWarning = ({ code }: { code: string }) => void warnings.push(code);
+      const options = { ...way, device: number, persistent: true, timeoutMs: patientMs };
+      const attachment = await session.attach(image, { ...options, onWarning });
+      await attachment.release();
+      assert.ok(warnings.includes("public-node"), warnings.join());
+      return attachment.diskseq ?? 0n;
+    });
+    assert.ok(counts.some((count) => count > 0));
+  },
+  patient,
+);
+
+await runApart(() => test.run());
