@@ -26,7 +26,7 @@ behaviour(
   "what is connected again is judged by its number",
   ["root", "diskseq", "nbd", "python3"],
   async (scene) => {
-    const nbd = await OwnNbd.start(scene);
+    const nbd = OwnNbd.start(scene);
     const { name, device } = nbd;
     const session = openSession(scene);
     await nbd.do("connect");

@@ -3,6 +3,8 @@
  * connects the device by its old ioctls or by generic netlink. Disconnected when the test ends.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { type Running, start } from "./process.ts";
 import type { Scene } from "./scene.ts";
 
@@ -114,7 +116,6 @@ def read():
     os.close(device)
 def netlink_disconnect(): nbd(2)
 
-print("listening", flush=True)
 for line in sys.stdin:
     globals()[line.strip()]()
     print("done", flush=True)
@@ -135,16 +136,18 @@ export class OwnNbd {
   readonly name: string;
   readonly device: string;
   readonly #running: Running;
-  #done = 0;
+  readonly #answers: AsyncIterator<string>;
 
   private constructor(name: string, running: Running) {
     this.name = name;
     this.device = `/dev/${name}`;
     this.#running = running;
+    const lines = createInterface(running.child.stdout as Readable);
+    this.#answers = lines[Symbol.asyncIterator]();
   }
 
   /** One that nobody has connected. */
-  static async start(scene: Scene): Promise<OwnNbd> {
+  static start(scene: Scene): OwnNbd {
     const names = readdirSync("/sys/block").filter((name) => /^nbd\d+$/.test(name));
     const name = names.find((one) => !existsSync(`/sys/block/${one}/pid`));
     if (name === undefined) throw new Error("all network block devices are in use");
@@ -154,7 +157,6 @@ export class OwnNbd {
       running.child.stdin?.end();
       return running.outcome;
     });
-    await running.shows("listening");
     return new OwnNbd(name, running);
   }
 
@@ -165,7 +167,7 @@ export class OwnNbd {
   /** Has the client do it, and waits until it has. */
   async do(action: Action): Promise<void> {
     this.#running.child.stdin?.write(`${action}\n`);
-    this.#done += 1;
-    await this.#running.shows("done\n".repeat(this.#done));
+    const { done } = await this.#answers.next();
+    if (done) throw new Error(`${action}: ${(await this.#running.outcome).stderr}`);
   }
 }
