@@ -33,7 +33,7 @@ export const plants: readonly Plant[] = [
   {
     name: "a wait takes any instance for the one that it waits for",
     file: "assembly/core/waits.ts",
-    from: "return diskseq === u64(0) || current === u64(0) || diskseq === current;",
+    from: "return diskseq === u64(0) || diskseq === current;",
     to: "return diskseq === diskseq && current === current;",
     violation: Violation.Livelock,
   },

@@ -95,7 +95,7 @@ async function main(): Promise<number> {
   await Promise.all(Array.from({ length: atOnce }, lane));
   const measured = chosen.map(resultsOf).filter((path) => existsSync(path));
   const results = measured.map((path) => JSON.parse(readFileSync(path, "utf8")) as Results);
-  if (results.length > 0) console.log(`\n${tableOf(results)}`);
+  if (work.measured === "rivals" && results.length > 0) console.log(`\n${tableOf(results)}`);
   const names = failed.length === 0 ? "" : `: ${failed.join(", ")}`;
   console.log(`\n${chosen.length - failed.length} kernels passed, ${failed.length} failed${names}`);
   return failed.length === 0 ? 0 : 1;
