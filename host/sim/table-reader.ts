@@ -20,6 +20,8 @@ export type TableFacts = Pick<
 /** Where a GPT's header says what the last usable LBA is (UEFI 2.10, 5.3.2). */
 const lastUsableAt = 48;
 
+const extendedTypes: ReadonlySet<number> = new Set([0x05, 0x0f, 0x85]);
+
 /** A probe is over when it returns, so one core decodes for all. */
 let decoder: Core | undefined;
 
@@ -59,13 +61,15 @@ export class TableReader {
       const partition = core.selectPartition(event.operation, index);
       if (partition === undefined) continue;
       const { name, uuid } = tableFields(partition);
+      const isExtended = partition.kind === 0 && extendedTypes.has(partition.mbrType);
       const { number, start, size } = partition;
       entries.push({
         number,
         start: start / 512n,
         size: size / 512n,
-        name: name ?? undefined,
-        uuid: uuid?.toLowerCase(),
+        name: name === null ? undefined : sevenBits(name),
+        // Of an extended partition the kernel tells none (block/partitions/msdos.c).
+        uuid: isExtended ? undefined : uuid?.toLowerCase(),
       });
     }
     return entries.sort((a, b) => a.number - b.number).slice(0, this.#entriesMax);
@@ -106,6 +110,16 @@ function answer(core: Core, call: CoreCall, source: Source): number {
     default:
       return 0;
   }
+}
+
+/** A name as the kernel tells it (utf16_le_to_7bit in block/partitions/efi.c). */
+function sevenBits(name: string): string {
+  const codes = Array.from({ length: name.length }, (_, at) => name.charCodeAt(at) & 0x7f);
+  const end = codes.indexOf(0);
+  const told = end < 0 ? codes : codes.slice(0, end);
+  return told
+    .map((code) => (code < 0x20 || code === 0x7f ? "!" : String.fromCharCode(code)))
+    .join("");
 }
 
 /** Sectors of 512 bytes up to the last usable one, which the kernel wants to be there. */
