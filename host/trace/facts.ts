@@ -1,10 +1,13 @@
 /** What ran where: for people who read a trace of another machine. */
 import { readFileSync } from "node:fs";
+import { version } from "node:os";
 
 export function machineFacts(kernel: string): Readonly<Record<string, string>> {
   const capabilities = effectiveCapabilities();
   return {
     kernel,
+    // A distribution's own version, where its release does not say it.
+    build: version(),
     node: process.version,
     machine: process.arch,
     ...(capabilities !== undefined && { capabilities }),

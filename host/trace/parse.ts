@@ -2,7 +2,7 @@
  * What a line of a trace says, read as JSON. What cannot be read is ERR_TRACE_FORMAT with the line
  * and the reason.
  */
-import { Limit } from "../../assembly/abi.ts";
+import { Call, Limit } from "../../assembly/abi.ts";
 import type { CoreCall } from "../core-types.ts";
 import { Fields } from "../fields.ts";
 import { formatVersion, type Header, type Snapshot } from "./lines.ts";
@@ -64,4 +64,23 @@ function parseSnapshot(value: unknown, refuse: (reason: string) => Error): Snaps
   }
   const [state, buffers] = [fields.bytes("state"), fields.bytes("buffers")];
   return { state, buffers, calls: calls as CoreCall[] };
+}
+
+/** The words of an output that is a call. */
+export function callOf(fields: Fields): CoreCall {
+  return {
+    call: fields.member(Call, "call"),
+    ticket: fields.number("ticket"),
+    operation: fields.integer("operation"),
+    step: fields.number("step"),
+    descriptor: fields.integer("descriptor"),
+    request: fields.integer("request"),
+    place: fields.number("place"),
+    number: fields.integer("number"),
+    partition: fields.integer("partition"),
+    argument: fields.decimal("argument"),
+    argument2: fields.decimal("argument2"),
+    buffer: fields.number("buffer"),
+    bytes: fields.number("bytes"),
+  };
 }

@@ -21,7 +21,7 @@ import { eventText, groupName, marksOf, refusals, verdicts } from "../../event-w
 import type { Fields } from "../../fields.ts";
 import { kebab, syscallName } from "../../names.ts";
 import type { UeventGroup } from "../../stream-types.ts";
-import { parseHeader, parseLine } from "../parse.ts";
+import { callOf, parseHeader, parseLine } from "../parse.ts";
 import { badLine, type Line } from "../split.ts";
 import type { CallMoment, Log, Moment, NoteMoment, UeventMoment } from "./moments.ts";
 import { stringsOf, ueventMoment } from "./uevent.ts";
@@ -346,24 +346,6 @@ function answerIn(fields: Fields): number {
 
 function dataIn(fields: Fields): Uint8Array | undefined {
   return fields.get("data") === undefined ? undefined : fields.bytes("data");
-}
-
-function callOf(fields: Fields): CoreCall {
-  return {
-    call: fields.member(Call, "call"),
-    ticket: fields.number("ticket"),
-    operation: fields.integer("operation"),
-    step: fields.number("step"),
-    descriptor: fields.integer("descriptor"),
-    request: fields.integer("request"),
-    place: fields.number("place"),
-    number: fields.integer("number"),
-    partition: fields.integer("partition"),
-    argument: fields.decimal("argument"),
-    argument2: fields.decimal("argument2"),
-    buffer: fields.number("buffer"),
-    bytes: fields.number("bytes"),
-  };
 }
 
 /** What a call asks of the loop driver. */
