@@ -7,7 +7,9 @@
  * await using disk = await session.attach("/disk.img");
  * ```
  */
+import type { CallTrace } from "../call-trace.ts";
 import { Session, type SessionOptions } from "../session.ts";
+import { type Acceptance, acceptTrace } from "./accept/accept.ts";
 import { SimKernel, type SimOptions } from "./kernel.ts";
 import { loadDefaultModel, loadDefaultWorld } from "./kernel-file.ts";
 import { type Validation, validateTrace } from "./validate.ts";
@@ -19,6 +21,7 @@ export type { Recorded, Recording, RecordOptions } from "../record.ts";
 export { Session, type SessionOptions } from "../session.ts";
 export type * from "../stream-types.ts";
 export type * from "../types.ts";
+export type { Acceptance, Refusal } from "./accept/accept.ts";
 export type { ClockKind } from "./clock.ts";
 export type { Fault } from "./faults.ts";
 export { SimKernel, type SimOptions } from "./kernel.ts";
@@ -30,6 +33,11 @@ export type { Difference, Validation } from "./validate.ts";
  * difference. */
 export async function validateFile(text: string, version?: string): Promise<Validation> {
   return validateTrace(text, { version, load: loadDefaultModel, loadWorld: loadDefaultWorld });
+}
+
+/** Whether the simulated kernel could have answered what a trace of ours says a real one did. */
+export function acceptCalls(trace: CallTrace, version?: string): Acceptance {
+  return acceptTrace(trace, { version, load: loadDefaultModel });
 }
 
 /** A session on a simulated kernel of its own; the seed, where there is one, is of both. */

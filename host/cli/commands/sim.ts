@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { gunzipSync } from "node:zlib";
 import { LoopError } from "../../errors.ts";
 import type { Build, Shrunk, SwarmResult } from "../../sim/explore/index.ts";
+import type { Acceptance } from "../../sim/index.ts";
 import type { Validation } from "../../sim/validate.ts";
 import { escapeText, jsonLine } from "../format.ts";
 import { interruptible } from "../interrupt.ts";
@@ -31,6 +32,10 @@ export const simCommand = defineCommand({
       "order of their steps must give what was recorded. The exit code is 0 where it does the " +
       "same in all, else 1 with the first difference; 1 too for a file that is no whole trace, " +
       "with the line.",
+    "FILE may also be what --trace or DISKSEQ_TRACE recorded. What others did meanwhile is not " +
+      "in it, so they are supposed to have done something where nothing else explains an answer " +
+      "or an event: opened, closed, read the table again, told a change, attached, detached. " +
+      "Each such deed is told. What no kernel determines is not judged, but counted.",
   ],
   options: {
     seeds: { kind: "count", value: "N", summary: "so many seeds, from 1 or --seed on" },
@@ -59,6 +64,7 @@ export const simCommand = defineCommand({
     if (isSwarm) return await runSwarm(options, json, context);
     if (path === undefined) throw refusal("--seeds N, --seed S or --validate FILE is missing");
     const text = readTrace(path);
+    if (/^\{"diskseq":/.test(text)) return await runAccept(path, text, version, json, context);
     const { validateFile } = await import("../../sim/index.ts");
     const found = await validateFile(text, version).catch((error: unknown) => {
       throw named(path, error);
@@ -73,6 +79,29 @@ export const simCommand = defineCommand({
     return found.difference === undefined ? 0 : 1;
   },
 });
+
+/** A trace of ours. */
+async function runAccept(
+  path: string,
+  text: string,
+  version: string | undefined,
+  isJson: boolean,
+  { stdout }: Context,
+): Promise<number> {
+  const { acceptCalls } = await import("../../sim/index.ts");
+  const [{ readCalls }, { splitLines }] = await Promise.all([
+    import("../../trace/calls.ts"),
+    import("../../trace/split.ts"),
+  ]);
+  const trace = await readCalls(splitLines([new TextEncoder().encode(text)])).catch((error) => {
+    throw named(path, error);
+  });
+  const found = acceptCalls(trace, version);
+  const { unfit = null, refusal: refused = null } = found;
+  if (isJson) stdout.write(jsonLine({ file: path, ...found, unfit, refusal: refused }));
+  else stdout.write(`${acceptanceText(path, found).join("\n")}\n`);
+  return unfit === null && refused === null ? 0 : 1;
+}
 
 function refusal(message: string): LoopError {
   return new LoopError("ERR_LOOP_ARGUMENT", message);
@@ -198,4 +227,25 @@ function textOf(path: string, found: Validation): string[] {
     lines.push(`  (udevd ${udev} ran at the recording: no order of its steps gives this)`);
   }
   return lines;
+}
+
+function acceptanceText(path: string, found: Acceptance): string[] {
+  const { version, hasParsers, calls, events, deeds, unjudged, unfit, refusal: refused } = found;
+  const name = escapeText(path);
+  if (unfit !== undefined) return [`${name}: not judged: ${unfit}`];
+  const linux = `Linux ${version}${hasParsers ? "" : " without partition parsers"}`;
+  if (refused !== undefined) {
+    return [
+      `${name}:${refused.line}: simulated ${linux} differs, whatever others did`,
+      `  what      ${escapeText(refused.what)}`,
+      `  recorded  ${escapeText(refused.recorded)}`,
+      `  simulated ${escapeText(refused.model)}`,
+    ];
+  }
+  const others = deeds.length === 0 ? "" : `, ${deeds.length} deeds of others`;
+  return [
+    `${name}: as simulated ${linux} could: ${calls} calls, ${events} events${others}`,
+    ...deeds.map((deed) => `  others      ${deed}`),
+    ...Object.entries(unjudged).map(([reason, count]) => `  not judged  ${count} ${reason}`),
+  ];
 }

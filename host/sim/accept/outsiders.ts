@@ -1,0 +1,283 @@
+/**
+ * What others do to the devices of a trace, on the model: how they had left a device when the
+ * traced process came to it, and the deeds that an acceptor may suppose, a small closed set.
+ */
+import { Action } from "../../../assembly/abi.ts";
+import { Routine } from "../../../assembly/kernel/routines.ts";
+import { BlkpgOperation, Lock, LoFlag, OpenFlag } from "../../../assembly/wire/linux.ts";
+import { type Model, type ModelCall, type ModelDisk, Step } from "../model.ts";
+import type { Branch } from "./branch.ts";
+import type { TracedImages } from "./images.ts";
+import type { Found, Outlook } from "./outlook.ts";
+
+/** Processes of the model. */
+export const TRACED = 0;
+const OTHERS = 1;
+/** Hears the events. */
+export const OBSERVER = 2;
+
+const partscan = LoFlag.LO_FLAGS_PARTSCAN;
+const autoclear = LoFlag.LO_FLAGS_AUTOCLEAR;
+
+/** Of a device that nobody asked: device and inode are of no image. */
+const unknown = { flags: 0, offset: 0n, sizeLimit: 0n, device: 0n, inode: 0n } as const;
+
+/** What one of the others can do next to one device; false: not now. */
+export interface Deed {
+  readonly name: string;
+  readonly act: (branch: Branch) => boolean;
+}
+
+export class Outsiders {
+  readonly #model: Model;
+  readonly #outlook: Outlook;
+  readonly #images: TracedImages;
+  readonly #control: number;
+
+  /** The model's state is the one that the acceptance begins with. */
+  constructor(model: Model, outlook: Outlook, images: TracedImages) {
+    this.#model = model;
+    this.#outlook = outlook;
+    this.#images = images;
+    this.#control = model.openControl(OTHERS, OpenFlag.O_RDWR);
+  }
+
+  /* How others had left a device. */
+
+  /** The device is there, not bound, and has no partitions but those that are told. */
+  free(branch: Branch, number: number): void {
+    this.make(number);
+    if (this.#model.disk(number)?.isBound) this.#detach(branch, number);
+  }
+
+  /** The device is as the trace finds it from its next record on; `isFree`: it is not bound. */
+  adopt(branch: Branch, number: number, isFree: boolean): void {
+    const told = this.#outlook.found(number, branch.index);
+    const found = isFree ? { ...told, isBound: false } : told;
+    this.free(branch, number);
+    if (found.isBound) this.#bind(branch, number, found);
+    else if (found.partitions.length > 0) this.#leavePartitions(number, found);
+    branch.pairs.delete(number);
+  }
+
+  /** A descriptor of a device that a process has had since before the trace. */
+  openFor(process: number, number: number): number {
+    return this.#model.call(process, Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+  }
+
+  /** A device that is free goes to others. */
+  occupy(number: number): void {
+    const image = this.#model.openImage(OTHERS, this.#images.foreign, OpenFlag.O_RDWR);
+    const disk = this.#attach(number, image, 0, 0n, 0n);
+    this.#call(Routine.Close, { a: disk });
+    this.#call(Routine.Close, { a: image });
+  }
+
+  /** The device is there. */
+  make(number: number): void {
+    if (this.#model.disk(number) === undefined) {
+      this.#call(Routine.ControlAdd, { a: this.#control, b: number });
+    }
+  }
+
+  #bind(branch: Branch, number: number, found: Found): void {
+    const { flags, offset, sizeLimit, device, inode } = found.status ?? unknown;
+    const image = this.#imageOf(device, inode);
+    const index = image < 0 ? this.#images.foreign : image;
+    this.#images.learnPartitions(index, found.partitions);
+    this.#images.readTable(index, branch.index, offset, sizeLimit);
+    const shown = found.size === undefined ? endOf(found) : found.size * 512n;
+    this.#images.setSize(index, offset + (sizeLimit === 0n ? shown : sizeLimit));
+    const isReadOnly = (flags & LoFlag.LO_FLAGS_READ_ONLY) !== 0;
+    const mode = isReadOnly ? OpenFlag.O_RDONLY : OpenFlag.O_RDWR;
+    const file = this.#model.openImage(OTHERS, index, mode);
+    const disk = this.#attach(number, file, flags, offset, sizeLimit, found.status?.name);
+    this.#call(Routine.Close, { a: file });
+    this.#leavePartitions(number, found);
+    // Somebody keeps it.
+    if ((flags & autoclear) !== 0) this.#hold(branch, number, 0);
+    this.#call(Routine.Close, { a: disk });
+  }
+
+  #imageOf(device: bigint, inode: bigint): number {
+    return this.#outlook.images.findIndex((one) => one.device === device && one.inode === inode);
+  }
+
+  /** Attaches as diskseq does: scanned once, by SET_STATUS64. -> the descriptor, still open */
+  #attach(
+    number: number,
+    file: number,
+    flags: number,
+    offset: bigint,
+    sizeLimit: bigint,
+    name: Uint8Array | undefined = undefined,
+  ): number {
+    const mode = (flags & LoFlag.LO_FLAGS_READ_ONLY) !== 0 ? OpenFlag.O_RDONLY : OpenFlag.O_RDWR;
+    const disk = this.#call(Routine.Open, { a: number, b: mode });
+    const named = name && { name };
+    const config = { a: disk, b: file, e: offset, f: sizeLimit, ...named };
+    const first = flags & ~partscan;
+    if (this.#call(Routine.Configure, { ...config, c: first }) < 0) {
+      this.#call(Routine.SetFd, config);
+      this.#call(Routine.SetStatus, { ...config, c: first });
+    }
+    const drain = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    this.#call(Routine.Close, { a: drain });
+    if ((flags & partscan) !== 0) this.#call(Routine.SetStatus, { ...config, c: flags });
+    return disk;
+  }
+
+  /** Partitions that nobody's table has are somebody's BLKPG. */
+  #leavePartitions(number: number, found: Found): void {
+    const { partitions } = found;
+    const there = new Set(this.#model.disk(number)?.partitions.map((one) => one.number));
+    if (partitions.every((one) => there.has(one.number))) return;
+    const isBound = this.#model.disk(number)?.isBound === true;
+    const image = this.#model.openImage(OTHERS, this.#images.foreign, OpenFlag.O_RDWR);
+    if (!isBound) {
+      this.#images.setSize(this.#images.foreign, endOf(found));
+      this.#call(Routine.Close, { a: this.#attach(number, image, 0, 0n, 0n) });
+    }
+    const disk = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    for (const one of partitions) {
+      if (there.has(one.number)) continue;
+      const [b, c] = [BlkpgOperation.BLKPG_ADD_PARTITION, one.number];
+      this.#call(Routine.Blkpg, { a: disk, b, c, e: one.start * 512n, f: one.size * 512n });
+    }
+    if (!isBound) this.#call(Routine.ClearFd, { a: disk });
+    this.#call(Routine.Close, { a: disk });
+    this.#call(Routine.Close, { a: image });
+  }
+
+  #detach(branch: Branch, number: number): void {
+    for (const one of branch.held) {
+      if (one.number === number) this.#call(Routine.Close, { a: one.file });
+    }
+    branch.held = branch.held.filter((one) => one.number !== number);
+    const disk = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    this.#call(Routine.ClearFd, { a: disk });
+    this.#call(Routine.Close, { a: disk });
+  }
+
+  #hold(branch: Branch, number: number, partition: number): boolean {
+    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY, c: partition });
+    if (file >= 0) branch.held = [...branch.held, { number, partition, file }];
+    return file >= 0;
+  }
+
+  /** The result; -1: it would wait, or its process has no room for it. */
+  #call(routine: Routine, call: ModelCall): number {
+    const task = this.#model.begin(OTHERS, routine, call);
+    if (task < 0 || this.#model.run(task) !== Step.Done) return -1;
+    return this.#model.finish(task);
+  }
+
+  /* What they may have done. */
+
+  /** All that they can do to a device now, the likely first. */
+  deeds(branch: Branch, number: number): Deed[] {
+    const disk = this.#model.disk(number);
+    if (disk === undefined) return [];
+    const name = `loop${number}`;
+    const partitions = disk.partitions.map((one) => one.number);
+    const held = branch.held.filter((one) => one.number === number);
+    const nodes = [0, ...partitions].map((partition) => ({
+      partition,
+      name: partition === 0 ? name : `${name}p${partition}`,
+    }));
+    return [
+      { name: `${name}: opened and closed`, act: () => this.#visit(number) },
+      ...held.map((one) => ({
+        name: `${name}${one.partition === 0 ? "" : `p${one.partition}`}: closed`,
+        act: (on: Branch) => this.#close(on, one),
+      })),
+      ...nodes.map((one) => ({
+        name: `${one.name}: opened`,
+        act: (on: Branch) => this.#hold(on, number, one.partition),
+      })),
+      { name: `${name}: table read again`, act: () => this.#reread(number) },
+      ...nodes.map((one) => ({
+        name: `${one.name}: a change told`,
+        act: () => this.#model.trigger(number, one.partition, Action.Change) === 0,
+      })),
+      ...this.added(branch, number),
+      ...(disk.isBound ? [{ name: `${name}: detached`, act: () => this.#clear(number) }] : []),
+      ...(disk.isBound ? [] : [this.#attached(number)]),
+    ];
+  }
+
+  #attached(number: number): Deed {
+    const act = (): boolean => {
+      this.occupy(number);
+      return this.#model.disk(number)?.isBound === true;
+    };
+    return { name: `loop${number}: attached`, act };
+  }
+
+  /** What the trace shows next is not all there: somebody's partitions, somebody's flag. */
+  added(branch: Branch, number: number): Deed[] {
+    const found = this.#outlook.found(number, branch.index);
+    const disk = this.#model.disk(number);
+    if (disk === undefined) return [];
+    const there = disk.partitions.map((one) => one.number);
+    const isScanned = ((found.status?.flags ?? 0) & ~disk.flags & partscan) !== 0;
+    if (!isScanned && found.partitions.every((one) => there.includes(one.number))) return [];
+    const act = (): boolean => {
+      if (isScanned) this.#allowPartscan(number, disk);
+      this.#leavePartitions(number, found);
+      return true;
+    };
+    return [{ name: `loop${number}: partitions ${isScanned ? "allowed" : "added"}`, act }];
+  }
+
+  #allowPartscan(number: number, { flags, offset, sizeLimit }: ModelDisk): void {
+    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    const name = this.#outlook.nameOf(number);
+    const named = name && { name };
+    const c = flags | partscan;
+    this.#call(Routine.SetStatus, { a: file, c, e: offset, f: sizeLimit, ...named });
+    this.#call(Routine.Close, { a: file });
+  }
+
+  #visit(number: number): boolean {
+    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    return file >= 0 && this.#call(Routine.Close, { a: file }) === 0;
+  }
+
+  #close(branch: Branch, { file }: { readonly file: number }): boolean {
+    branch.held = branch.held.filter((one) => one.file !== file);
+    return this.#call(Routine.Close, { a: file }) === 0;
+  }
+
+  /** As udevd does: only where nobody has a lock. */
+  #reread(number: number): boolean {
+    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    if (file < 0) return false;
+    const isFree = this.#model.flock(OTHERS, file, Lock.LOCK_EX | Lock.LOCK_NB) === 0;
+    const isDone = isFree && this.#call(Routine.Reread, { a: file }) === 0;
+    return this.#call(Routine.Close, { a: file }) === 0 && isDone;
+  }
+
+  #clear(number: number): boolean {
+    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    if (file < 0) return false;
+    const isDone = this.#call(Routine.ClearFd, { a: file }) === 0;
+    return this.#call(Routine.Close, { a: file }) === 0 && isDone;
+  }
+}
+
+/** Bytes that hold all partitions. */
+function endOf({ partitions }: Found): bigint {
+  const ends = partitions.map(({ start, size }) => (start + size) * 512n);
+  return ends.reduce((last, end) => (end > last ? end : last), 1n << 20n);
+}
+
+/** A device that nobody of ours has is as they like, until we come to it again. */
+export function theirs(number: number): Deed {
+  const act = (branch: Branch): boolean => {
+    branch.roles.set(number, "theirs");
+    branch.owed = branch.owed.filter((one) => one.number !== number);
+    return true;
+  };
+  return { name: `loop${number}: used for something else`, act };
+}

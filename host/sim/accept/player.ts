@@ -1,0 +1,259 @@
+/**
+ * Takes a branch through the records of a trace: calls are made on the model, answers and datagrams
+ * compared. Follows one way only, and says where it ends; what else could have happened is the
+ * search's.
+ */
+import { Call, Group } from "../../../assembly/abi.ts";
+import { Ioctl } from "../../../assembly/wire/linux.ts";
+import type { Completion, HeardDatagram } from "../../call-trace.ts";
+import { syscallName } from "../../names.ts";
+import { type Model, Step } from "../model.ts";
+import { readEvents } from "../trace-compare.ts";
+import { type Answer, saidIn } from "./answers.ts";
+import type { Branch, Pending } from "./branch.ts";
+import { diskseqOf, isSameEvent, numberOfEvent } from "./events.ts";
+import type { Outlook } from "./outlook.ts";
+import { OBSERVER } from "./outsiders.ts";
+import type { Performer } from "./performer.ts";
+
+/** Where a branch and the trace part. */
+export interface Parting {
+  readonly line: number;
+  /** e.g. `LOOP_CONFIGURE answers` */
+  readonly what: string;
+  readonly recorded: string;
+  readonly model: string;
+  /** the device that it is about, -1: none */
+  readonly number: number;
+}
+
+const receiveBuffer = 1 << 28;
+
+export class Player {
+  readonly #model: Model;
+  readonly #outlook: Outlook;
+  readonly #performer: Performer;
+  readonly #socket: number;
+
+  constructor(model: Model, outlook: Outlook, performer: Performer) {
+    this.#model = model;
+    this.#outlook = outlook;
+    this.#performer = performer;
+    this.#socket = model.openSocket(OBSERVER, Group.Kernel, receiveBuffer, true);
+  }
+
+  /** Takes the next record. The model is in the state of the branch, and is left in the next. */
+  take(branch: Branch): Parting | undefined {
+    const record = this.#outlook.records[branch.index];
+    if (record === undefined) return undefined;
+    let parting: Parting | undefined;
+    switch (record.kind) {
+      case "call": {
+        const { words } = record;
+        const made = { index: branch.index, words, task: -1, answer: undefined };
+        branch.pending.set(words.ticket, made);
+        break;
+      }
+      case "completion":
+        parting = this.#completion(branch, record);
+        break;
+      case "datagram":
+        if (record.group === Group.Kernel) parting = this.#datagram(branch, record);
+        else branch.passOver("udev's datagrams");
+        break;
+      case "loss":
+        if (record.group !== Group.Kernel) break;
+        branch.lost += record.count === 0 ? Number.POSITIVE_INFINITY : record.count;
+    }
+    if (parting === undefined) branch.index += 1;
+    return parting;
+  }
+
+  /** Runs a call that is out so many steps; false: it has not so many, or waits. */
+  advance(branch: Branch, ticket: number, steps: number): boolean {
+    let pending = branch.pending.get(ticket);
+    if (pending === undefined || pending.answer !== undefined) return false;
+    if (pending.task < 0) pending = this.#begin(branch, pending);
+    if (pending === undefined) return false;
+    for (let step = 0; step < steps; step++) {
+      const ran = this.#model.stepCall(pending.task);
+      if (ran === Step.Blocked || (ran === Step.Done && step + 1 < steps)) return false;
+      if (ran === Step.Done) pending = this.#finish(branch, pending);
+    }
+    branch.pending.set(ticket, pending);
+    this.hear(branch);
+    return true;
+  }
+
+  /** Something happens now: a look at sysfs that ends next may have begun before it. */
+  glimpse(branch: Branch): void {
+    const next = this.#outlook.records[branch.index];
+    const pending = next?.kind === "completion" ? branch.pending.get(next.ticket) : undefined;
+    if (pending === undefined || pending.answer !== undefined) return;
+    if (pending.words.call !== Call.ReadDisk && pending.words.call !== Call.ListPartitions) return;
+    if (branch.roles.get(this.#outlook.numberOf(pending.index)) !== "followed") return;
+    const task = this.#performer.begin(branch, pending);
+    const earlier = this.#performer.finish({ ...pending, task });
+    branch.pending.set(pending.words.ticket, { ...pending, earlier });
+  }
+
+  /** Notes what the model has sent. */
+  hear(branch: Branch): void {
+    for (const strings of readEvents(this.#model, this.#socket)) {
+      const number = numberOfEvent(strings);
+      if (!branch.isSubscribed || branch.roles.get(number) !== "followed") continue;
+      branch.owed = [...branch.owed, { number, strings, index: branch.index }];
+    }
+  }
+
+  /* Calls. */
+
+  #begin(branch: Branch, pending: Pending): Pending | undefined {
+    this.hear(branch);
+    const before = this.#performer.prepare(branch, pending);
+    // How others had left a device is older than the trace.
+    readEvents(this.#model, this.#socket);
+    if (before !== undefined) return undefined;
+    return { ...pending, task: this.#performer.begin(branch, pending) };
+  }
+
+  #finish(branch: Branch, pending: Pending): Pending {
+    const answer = this.#performer.finish(pending);
+    this.hear(branch);
+    return { ...pending, task: -1, answer };
+  }
+
+  #completion(branch: Branch, recorded: Completion): Parting | undefined {
+    const made = branch.pending.get(recorded.ticket);
+    if (made === undefined) return undefined;
+    const { words } = made;
+    if (words.call === Call.Subscribe || words.call === Call.Unsubscribe) {
+      this.#subscribe(branch, made, recorded);
+      return undefined;
+    }
+    let pending = made;
+    if (pending.task < 0 && pending.answer === undefined) {
+      this.hear(branch);
+      const reason = this.#performer.prepare(branch, made);
+      readEvents(this.#model, this.#socket);
+      if (reason !== undefined) {
+        branch.passOver(reason);
+        this.#performer.passOver(branch, made, recorded);
+        branch.pending.delete(recorded.ticket);
+        return undefined;
+      }
+      pending = { ...made, task: this.#performer.begin(branch, made) };
+    }
+    if (pending.task >= 0) {
+      if (this.#model.runCall(pending.task) !== Step.Done) {
+        this.hear(branch);
+        return this.#part(made, recorded, recorded, undefined);
+      }
+      pending = this.#finish(branch, pending);
+    }
+    const answer = pending.answer;
+    if (answer === undefined) return undefined;
+    branch.pending.delete(recorded.ticket);
+    return this.#compare(branch, made, recorded, answer);
+  }
+
+  #compare(
+    branch: Branch,
+    made: Pending,
+    recorded: Completion,
+    answer: Answer,
+  ): Parting | undefined {
+    const isSame = this.#performer.isSame(branch, made, recorded, answer);
+    if (!isSame) return this.#part(made, recorded, recorded, answer);
+    this.#performer.settle(branch, made, recorded, answer);
+    return undefined;
+  }
+
+  #part(made: Pending, { line }: Completion, recorded: Answer, model: Answer | undefined): Parting {
+    const { words } = made;
+    const spell = (answer: Answer | undefined): string => {
+      if (answer === undefined) return "it waits";
+      const { text, diskseq } = saidIn(words, answer);
+      return diskseq === 0n ? text : `${text}, diskseq ${diskseq}`;
+    };
+    const what = `${syscallName(words.call, words.request)} answers`;
+    // Where another number is free, the one of the model must be taken.
+    const isFree = words.request === Ioctl.LOOP_CTL_GET_FREE;
+    const number = isFree ? (model?.result ?? -1) : this.#outlook.numberOf(made.index);
+    return { line, what, recorded: spell(recorded), model: spell(model), number };
+  }
+
+  #subscribe(branch: Branch, { words }: Pending, { ticket, result }: Completion): void {
+    branch.pending.delete(ticket);
+    if (words.number !== Group.Kernel || result < 0) return;
+    branch.isSubscribed = words.call === Call.Subscribe;
+    branch.owed = [];
+    if (!branch.isSubscribed) return;
+    // What others made of our devices while nobody listened.
+    for (const [number, role] of branch.roles) {
+      if (role === "followed") this.#performer.catchUp(branch, number);
+    }
+    readEvents(this.#model, this.#socket);
+  }
+
+  /* Datagrams. */
+
+  #datagram(branch: Branch, recorded: HeardDatagram): Parting | undefined {
+    const number = numberOfEvent(recorded.strings);
+    const { line, strings } = recorded;
+    if (branch.roles.get(number) !== "followed") {
+      branch.passOver(number < 0 ? "events of other disks" : "events of devices of others");
+    } else if (!this.#matches(branch, number, strings)) {
+      const first = branch.owed.find((owed) => owed.number === number)?.strings;
+      return parting(line, "the event", strings, first, number);
+    }
+    return this.#expectNone(branch, line);
+  }
+
+  /** Takes the device's next event, or passes over one that is of no instance that is judged. */
+  #matches(branch: Branch, number: number, strings: readonly string[]): boolean {
+    const diskseq = diskseqOf(strings);
+    const owed = branch.owed.filter((one) => one.number === number);
+    for (const [skipped, one] of owed.entries()) {
+      if (skipped > branch.lost) break;
+      if (!isSameEvent(strings, one.strings)) continue;
+      if (!branch.pair(number, diskseq, diskseqOf(one.strings))) continue;
+      branch.lost -= skipped;
+      const gone = new Set(owed.slice(0, skipped + 1));
+      branch.owed = branch.owed.filter((left) => !gone.has(left));
+      return true;
+    }
+    const pairs = branch.pairs.get(number) ?? [];
+    if (diskseq !== 0n && pairs.length > 0 && pairs.every((one) => diskseq < one.recorded)) {
+      branch.passOver("events of instances before");
+      return true;
+    }
+    if (!this.#performer.isOver(branch, number) || owed.length > 0) return false;
+    if (diskseq === 0n || pairs.some((one) => diskseq <= one.recorded)) return false;
+    // Nobody of ours has it open, and it is bound no more: the next instance is another's.
+    branch.roles.set(number, "theirs");
+    branch.passOver("events of devices of others");
+    return true;
+  }
+
+  /** What was sent before a socket was emptied was read by then. */
+  #expectNone(branch: Branch, line: number): Parting | undefined {
+    if (branch.lost > 0) return undefined;
+    const since = this.#outlook.emptiedSince(branch.index);
+    if (since === undefined) return undefined;
+    const missing = branch.owed.find((owed) => owed.index < since);
+    if (missing === undefined) return undefined;
+    return parting(line, "by now the event", undefined, missing.strings, missing.number);
+  }
+}
+
+function parting(
+  line: number,
+  what: string,
+  recorded: readonly string[] | undefined,
+  model: readonly string[] | undefined,
+  number: number,
+): Parting {
+  const spell = (strings: readonly string[] | undefined) => strings?.join(" ") ?? "none";
+  return { line, what, recorded: spell(recorded), model: spell(model), number };
+}
