@@ -33,6 +33,8 @@ export interface Found {
   readonly status: LoopStatus | undefined;
   /** 512-byte sectors */
   readonly size: bigint | undefined;
+  /** logical block size, bytes; 0: nobody asked */
+  readonly blockSize: number;
   readonly partitions: readonly Listed[];
 }
 
@@ -123,6 +125,7 @@ export class Outlook {
     let isBound: boolean | undefined;
     let status: LoopStatus | undefined;
     let size: bigint | undefined;
+    let blockSize = 0;
     let partitions: readonly Listed[] | undefined;
     for (let index = from; index < this.records.length; index++) {
       const record = this.records[index];
@@ -145,11 +148,13 @@ export class Outlook {
         size ??= view.getBigUint64(DiskWord.Size * 8, true);
       } else if (request === Ioctl.BLKGETSIZE64 && answer.result === 0) {
         size ??= viewOf(answer.data).getBigUint64(0, true) / 512n;
+      } else if (request === Ioctl.BLKSSZGET && answer.result === 0) {
+        blockSize ||= viewOf(answer.data).getInt32(0, true);
       } else if (call === Call.ListPartitions && answer.result >= 0) {
         partitions ??= listedIn(answer);
       }
     }
-    return { isBound: isBound ?? false, status, size, partitions: partitions ?? [] };
+    return { isBound: isBound ?? false, status, size, blockSize, partitions: partitions ?? [] };
   }
 
   /** lo_file_name of a device, as it is first told. */

@@ -48,6 +48,7 @@ export class Outsiders {
   free(branch: Branch, number: number): void {
     this.make(number);
     if (this.#model.disk(number)?.isBound) this.#detach(branch, number);
+    this.#sweep(number);
   }
 
   /** The device is as the trace finds it from its next record on; `isFree`: it is not bound. */
@@ -68,7 +69,7 @@ export class Outsiders {
   /** A device that is free goes to others. */
   occupy(number: number): void {
     const image = this.#model.openImage(OTHERS, this.#images.foreign, OpenFlag.O_RDWR);
-    const disk = this.#attach(number, image, 0, 0n, 0n);
+    const disk = this.#attach(number, image, 0);
     this.#call(Routine.Close, { a: disk });
     this.#call(Routine.Close, { a: image });
   }
@@ -91,7 +92,9 @@ export class Outsiders {
     const isReadOnly = (flags & LoFlag.LO_FLAGS_READ_ONLY) !== 0;
     const mode = isReadOnly ? OpenFlag.O_RDONLY : OpenFlag.O_RDWR;
     const file = this.#model.openImage(OTHERS, index, mode);
-    const disk = this.#attach(number, file, flags, offset, sizeLimit, found.status?.name);
+    const named = found.status && { name: found.status.name };
+    const config = { d: found.blockSize, e: offset, f: sizeLimit, ...named };
+    const disk = this.#attach(number, file, flags, config);
     this.#call(Routine.Close, { a: file });
     this.#leavePartitions(number, found);
     // Somebody keeps it.
@@ -104,18 +107,10 @@ export class Outsiders {
   }
 
   /** Attaches as diskseq does: scanned once, by SET_STATUS64. -> the descriptor, still open */
-  #attach(
-    number: number,
-    file: number,
-    flags: number,
-    offset: bigint,
-    sizeLimit: bigint,
-    name: Uint8Array | undefined = undefined,
-  ): number {
+  #attach(number: number, file: number, flags: number, more: ModelCall = {}): number {
     const mode = (flags & LoFlag.LO_FLAGS_READ_ONLY) !== 0 ? OpenFlag.O_RDONLY : OpenFlag.O_RDWR;
     const disk = this.#call(Routine.Open, { a: number, b: mode });
-    const named = name && { name };
-    const config = { a: disk, b: file, e: offset, f: sizeLimit, ...named };
+    const config = { ...more, a: disk, b: file };
     const first = flags & ~partscan;
     if (this.#call(Routine.Configure, { ...config, c: first }) < 0) {
       this.#call(Routine.SetFd, config);
@@ -136,7 +131,7 @@ export class Outsiders {
     const image = this.#model.openImage(OTHERS, this.#images.foreign, OpenFlag.O_RDWR);
     if (!isBound) {
       this.#images.setSize(this.#images.foreign, endOf(found));
-      this.#call(Routine.Close, { a: this.#attach(number, image, 0, 0n, 0n) });
+      this.#call(Routine.Close, { a: this.#attach(number, image, 0) });
     }
     const disk = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
     for (const one of partitions) {
@@ -149,6 +144,16 @@ export class Outsiders {
     this.#call(Routine.Close, { a: image });
   }
 
+  /** Deletes all partitions; false: there are none. */
+  #sweep(number: number): boolean {
+    const partitions = this.#model.disk(number)?.partitions ?? [];
+    if (partitions.length === 0) return false;
+    const disk = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    const b = BlkpgOperation.BLKPG_DEL_PARTITION;
+    for (const one of partitions) this.#call(Routine.Blkpg, { a: disk, b, c: one.number });
+    return this.#call(Routine.Close, { a: disk }) === 0;
+  }
+
   #detach(branch: Branch, number: number): void {
     for (const one of branch.held) {
       if (one.number === number) this.#call(Routine.Close, { a: one.file });
@@ -159,8 +164,9 @@ export class Outsiders {
     this.#call(Routine.Close, { a: disk });
   }
 
-  #hold(branch: Branch, number: number, partition: number): boolean {
-    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY, c: partition });
+  #hold(branch: Branch, number: number, partition: number, claim = 0): boolean {
+    const flags = OpenFlag.O_RDONLY | claim;
+    const file = this.#call(Routine.Open, { a: number, b: flags, c: partition });
     if (file >= 0) branch.held = [...branch.held, { number, partition, file }];
     return file >= 0;
   }
@@ -200,7 +206,12 @@ export class Outsiders {
         name: `${one.name}: a change told`,
         act: () => this.#model.trigger(number, one.partition, Action.Change) === 0,
       })),
+      {
+        name: `${name}: opened for itself alone`,
+        act: (on: Branch) => this.#hold(on, number, 0, OpenFlag.O_EXCL),
+      },
       ...this.added(branch, number),
+      { name: `${name}: partitions removed`, act: () => this.#sweep(number) },
       ...(disk.isBound ? [{ name: `${name}: detached`, act: () => this.#clear(number) }] : []),
       ...(disk.isBound ? [] : [this.#attached(number)]),
     ];
@@ -223,7 +234,9 @@ export class Outsiders {
     const isScanned = ((found.status?.flags ?? 0) & ~disk.flags & partscan) !== 0;
     if (!isScanned && found.partitions.every((one) => there.includes(one.number))) return [];
     const act = (): boolean => {
+      // As partx does, which makes all of them anew.
       if (isScanned) this.#allowPartscan(number, disk);
+      if (isScanned) this.#sweep(number);
       this.#leavePartitions(number, found);
       return true;
     };

@@ -185,7 +185,7 @@ export class Performer {
   #grow(number: number, index: number): void {
     const disk = this.#model.disk(number);
     const bytes = this.#outlook.sizeBehind(number, index);
-    if (disk === undefined || bytes === undefined || disk.sizeLimit !== 0n) return;
+    if (disk === undefined || bytes === undefined) return;
     if (disk.backing >= 0) this.#images.setSize(disk.backing, disk.offset + bytes);
   }
 

@@ -29,6 +29,8 @@ export interface Parting {
 
 const receiveBuffer = 1 << 28;
 
+const searches: readonly Call[] = [Call.FindBacking, Call.FindUnbound];
+
 export class Player {
   readonly #model: Model;
   readonly #outlook: Outlook;
@@ -177,9 +179,9 @@ export class Player {
       return diskseq === 0n ? text : `${text}, diskseq ${diskseq}`;
     };
     const what = `${syscallName(words.call, words.request)} answers`;
-    // Where another number is free, the one of the model must be taken.
-    const isFree = words.request === Ioctl.LOOP_CTL_GET_FREE;
-    const number = isFree ? (model?.result ?? -1) : this.#outlook.numberOf(made.index);
+    // Where another number is found, it is about the one that the model found.
+    const isSearch = searches.includes(words.call) || words.request === Ioctl.LOOP_CTL_GET_FREE;
+    const number = isSearch ? (model?.result ?? -1) : this.#outlook.numberOf(made.index);
     return { line, what, recorded: spell(recorded), model: spell(model), number };
   }
 

@@ -13,14 +13,17 @@ import { packageRoot } from "../root.ts";
 
 const [directory = "", version] = process.argv.slice(2);
 const kept = join(packageRoot, "build/failed-traces");
-const total = { accepted: 0, withDeeds: 0, deeds: 0, unfit: 0, refused: 0 };
+const total = { calls: 0, events: 0, accepted: 0, withDeeds: 0, deeds: 0, unfit: 0, refused: 0 };
 
 for (const name of readdirSync(directory).sort()) {
   const bytes = readFileSync(join(directory, name));
   // What was written last when the process died may be half a line, or nothing.
   const lines = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
   if (lines.length === 0) continue;
-  const { deeds, unfit, refusal } = acceptCalls(await readCalls(splitLines([lines])), version);
+  const found = acceptCalls(await readCalls(splitLines([lines])), version);
+  const { deeds, unfit, refusal } = found;
+  total.calls += found.calls;
+  total.events += found.events;
   total.deeds += deeds.length;
   if (unfit !== undefined) {
     total.unfit += 1;
@@ -39,8 +42,8 @@ for (const name of readdirSync(directory).sort()) {
   }
 }
 
-const { accepted, withDeeds, deeds, unfit, refused } = total;
+const { calls, events, accepted, withDeeds, deeds, unfit, refused } = total;
 console.log(
   `accepted by the simulated kernel: ${accepted} as they are, ${withDeeds} with ${deeds} deeds ` +
-    `of others, ${unfit} not judged, ${refused} refused`,
+    `of others, ${unfit} not judged, ${refused} refused; ${calls} calls, ${events} events`,
 );
