@@ -141,7 +141,9 @@ export class DetachSteps extends Deleting {
     switch (step) {
       case Step.SeqTarget:
         if (outcome !== Outcome.Skip || !this.isNamed(operation)) return outcome;
-        return this.port.fail(operation, Failure.NoDiskseq, u64(0), u64(0));
+        this.port.fail(operation, Failure.NoDiskseq, u64(0), u64(0));
+        this.port.note(operation, errno);
+        return Outcome.Fail;
       case Step.StatusTarget:
         if (errno !== Errno.ENXIO) return outcome;
         return this.port.fail(operation, Failure.NotAttached, u64(0), u64(0));
