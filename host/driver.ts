@@ -75,6 +75,7 @@ export class Driver {
   /** Commands that the core has no room for: of operations, of watches. */
   readonly #waiting: readonly [Task[], Task[]] = [[], []];
   readonly #listeners = new Set<Listener>();
+  readonly #running = new Set<Running>();
   /** Datagrams of each group so far, also those that count for nothing. */
   readonly received: Record<number, number> = { [Group.Kernel]: 0, [Group.Udev]: 0 };
   #receivedNs = 0n;
@@ -125,8 +126,19 @@ export class Driver {
       this.#waiting[isWatch ? 1 : 0].push(task);
       if (watcher.listener) this.#listeners.add(watcher.listener);
     });
+    const running: Running = { done, abort: () => abort() };
+    this.#running.add(running);
+    const forget = () => void this.#running.delete(running);
+    done.then(forget, forget);
     this.#step(() => {});
-    return { done, abort: () => abort() };
+    return running;
+  }
+
+  /** Gives up all that is under way; resolves when it has ended. */
+  async close(): Promise<void> {
+    const all = [...this.#running];
+    for (const { abort } of all) abort();
+    await Promise.allSettled(all.map(({ done }) => done));
   }
 
   #abort(task: Task): void {

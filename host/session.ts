@@ -309,8 +309,9 @@ export class Session {
     return listLoops(this, options.signal);
   }
 
-  /** Lets go of threads and descriptors; operations under way are not waited for. */
+  /** Gives up what is under way, as an abort does, then lets go of threads and descriptors. */
   async close(): Promise<void> {
+    await this.#driver.close();
     await this.#scan;
     await this.kernel.close();
     await this.#trace?.close();

@@ -51,6 +51,20 @@ test("who holds a device is named, and waited for", async () => {
   await session.close();
 });
 
+test("a session that is closed gives up what is under way", async () => {
+  const session = open();
+  const other = new Session(session.kernel.spawn());
+  const disk = await other.attach(path);
+  const block = await session.openBlock("/dev/loop0p3");
+  const forever = { timeoutMs: Number.POSITIVE_INFINITY };
+  const ends = [other.waitFor({ device: "/dev/loop7" }, forever), disk.detach(forever)].map(codeOf);
+  await other.close();
+  assert.equal(await Promise.all(ends), ["ERR_LOOP_SYSTEM", "ERR_LOOP_SYSTEM"]);
+  await block.close();
+  assert.equal(await session.list(), []);
+  await session.close();
+});
+
 test("two writers of one image are refused, also of another process", async () => {
   const session = open();
   await session.attach(path);
