@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { attribute, numberOf } from "../helpers/devices.ts";
+import { expectNoWarning } from "../helpers/expect.ts";
 import { gptImage } from "../helpers/images.ts";
 import { tool } from "../helpers/process.ts";
 import { behaviour } from "../helpers/scene.ts";
@@ -41,7 +42,7 @@ behaviour(
 
 behaviour("asked for, read-only needs no warning", ["root", "sfdisk"], async (scene) => {
   const device = await scene.attach(await gptImage(scene.path("d.img")), "-r", "--partscan=user");
-  assert.is(device.stderr, "");
+  expectNoWarning(device);
   await scene.detach(device.device);
 });
 

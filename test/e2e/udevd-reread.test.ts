@@ -15,10 +15,13 @@ import { type Heard, isSynthetic, patientMs, spelled } from "../helpers/heard.ts
 import { gptImage } from "../helpers/images.ts";
 import { tool } from "../helpers/process.ts";
 import { behaviour, type Scene } from "../helpers/scene.ts";
+import { slowness } from "../helpers/slowness.ts";
 import { deadlineMs, Udevd } from "../helpers/udevd.ts";
 
 const needs = ["root", "udevd", "sfdisk", "partx"] as const;
 const patient = { deadlineMs };
+/** A slow machine takes half a minute for each. */
+const rounds = slowness > 1 ? 2 : 10;
 
 const loopInfoBytes = 232;
 
@@ -71,7 +74,7 @@ behaviour(
   needs,
   async (scene) => {
     const { udevd, heard, attachment } = await setUp(scene, "shared");
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < rounds / 2; round++) {
       heard.items.length = 0;
       openAndClose(udevd.device);
       await until("udevd to notice", () => wasNoticed(heard, udevd.device), patientMs);
@@ -109,7 +112,7 @@ for (const partscan of ["user", "kernel"] as const) {
     async (scene) => {
       const image = await gptImage(scene.path("d.img"));
       const udevd = await Udevd.start(scene);
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < rounds; round++) {
         const heard = await udevd.listen();
         const device = udevd.device;
         const attached = await scene.attach(image, "--device", device, "--partscan", partscan);

@@ -7,6 +7,7 @@ import type { LoopDeviceJson, Partition } from "../../host/types.ts";
 import { attribute, numberOf, partitionsOf } from "./devices.ts";
 import type { ExpectedPartition } from "./images.ts";
 import type { Outcome } from "./process.ts";
+import type { AttachedJson } from "./scene.ts";
 
 /** The product's partitions are those of `sfdisk -J`, the case of uuid and type aside. */
 export function expectPartitions(
@@ -22,6 +23,12 @@ export function expectPartitions(
     name,
   }));
   assert.equal(shown, [...expected]);
+}
+
+/** Nothing is said of an attach but what every one has said of it where there is no diskseq. */
+export function expectNoWarning({ stderr, diskseq }: AttachedJson): void {
+  const bestEffort = /^diskseq: warning: this kernel has no diskseq [^\n]*\n/;
+  assert.is(diskseq === null ? stderr.replace(bestEffort, "") : stderr, "");
 }
 
 /** What a result says of partitions is what the kernel has, number by number. */

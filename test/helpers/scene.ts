@@ -20,7 +20,7 @@ export interface Scene {
   readonly directory: string;
   /** A path in it. */
   path(name: string): string;
-  /** `diskseq attach IMAGE --json ...`, which must succeed; the result, and what else was said. */
+  /** `diskseq attach IMAGE --json ...`, which must succeed; the result, and what stderr said. */
   attach(image: string, ...args: string[]): Promise<AttachedJson>;
   /** `diskseq detach TARGET ...`, which must exit 0. */
   detach(target: string, ...args: string[]): Promise<void>;
@@ -87,15 +87,12 @@ async function play(
   }
 }
 
-/** Said at every attach where the kernel has no diskseq. */
-const bestEffort = /^diskseq: warning: this kernel has no diskseq .*\n/m;
-
 async function attach(scene: Scene, image: string, args: string[]): Promise<AttachedJson> {
   const outcome = await command(["attach", image, "--json", ...args]);
   assert.is(outcome.status, 0, `attach ${image} ${args.join(" ")}: ${outcome.stderr}`);
   const device = JSON.parse(outcome.stdout) as LoopDeviceJson;
   scene.watch(device);
-  return { ...device, stderr: outcome.stderr.replace(bestEffort, "") };
+  return { ...device, stderr: outcome.stderr };
 }
 
 async function detach(target: string, ...args: string[]): Promise<void> {
