@@ -60,6 +60,11 @@ export class Fields {
     throw this.#refuse(`${name} is no base64`);
   }
 
+  /** The same; undefined where it is left out. */
+  optionalBytes(name: string): Uint8Array | undefined {
+    return this.all[name] === undefined ? undefined : this.bytes(name);
+  }
+
   /** The value of an enum by its name. */
   member(names: Readonly<Record<string, string | number>>, name: string): number {
     const value = names[this.text(name)];

@@ -79,5 +79,5 @@ function inputOf(line: number, fields: Fields): CallTraceRecord | undefined {
 }
 
 function dataOf(fields: Fields): Uint8Array {
-  return fields.get("data") === undefined ? nothing : fields.bytes("data");
+  return fields.optionalBytes("data") ?? nothing;
 }

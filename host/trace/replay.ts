@@ -266,7 +266,7 @@ export class Replay {
     const call = this.#calls.get(ticket);
     this.#calls.delete(ticket);
     const expected = call === undefined ? 0 : answerBytes(call, result);
-    const data = fields.get("data") === undefined ? new Uint8Array(0) : fields.bytes("data");
+    const data = fields.optionalBytes("data") ?? new Uint8Array(0);
     if (data.length !== expected) {
       throw badLine(line.number, `'data' has ${data.length} bytes, the call leaves ${expected}`);
     }

@@ -270,7 +270,7 @@ class Reader {
     moment.tookNs = this.#now - moment.at;
     moment.errno = result < 0 ? errnoName(-result) : null;
     if (call === Call.Close) this.#files.delete(descriptor);
-    const data = dataIn(fields);
+    const data = fields.optionalBytes("data");
     if (moment.disk !== null && (call === Call.ReadDisk || call === Call.ListPartitions)) {
       this.#look(line, moment.disk, call, result, data);
     }
@@ -314,7 +314,7 @@ class Reader {
   #output(line: number, fields: Fields): void {
     const out = fields.get("out");
     if (out === "call") {
-      const data = dataIn(fields);
+      const data = fields.optionalBytes("data");
       this.#begin(line, callOf(fields), data);
     } else if (out === "event") {
       this.#event(line, fields);
@@ -342,10 +342,6 @@ class Reader {
 /** 0 is not written down. */
 function answerIn(fields: Fields): number {
   return fields.get("answer") === undefined ? 0 : fields.integer("answer");
-}
-
-function dataIn(fields: Fields): Uint8Array | undefined {
-  return fields.get("data") === undefined ? undefined : fields.bytes("data");
 }
 
 /** What a call asks of the loop driver. */
