@@ -5,6 +5,7 @@
 import { Call, Command, Event, Partscan, Result, StatWord, Table } from "../../assembly/abi.ts";
 import { TableKind } from "../../assembly/kernel/setup.ts";
 import { FileType } from "../../assembly/wire/linux.ts";
+import { mbrIsExtended } from "../../assembly/wire/mbr.ts";
 import type { Core, CoreCall, CoreEvent } from "../core.ts";
 import { loadDefaultCore } from "../core-file.ts";
 import { tableFields } from "../describe.ts";
@@ -19,8 +20,6 @@ export type TableFacts = Pick<
 
 /** Where a GPT's header says what the last usable LBA is (UEFI 2.10, 5.3.2). */
 const lastUsableAt = 48;
-
-const extendedTypes: ReadonlySet<number> = new Set([0x05, 0x0f, 0x85]);
 
 /** A probe is over when it returns, so one core decodes for all. */
 let decoder: Core | undefined;
@@ -61,7 +60,7 @@ export class TableReader {
       const partition = core.selectPartition(event.operation, index);
       if (partition === undefined) continue;
       const { name, uuid } = tableFields(partition);
-      const isExtended = partition.kind === 0 && extendedTypes.has(partition.mbrType);
+      const isExtended = partition.kind === 0 && mbrIsExtended(partition.mbrType);
       const { number, start, size } = partition;
       entries.push({
         number,

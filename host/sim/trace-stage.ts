@@ -6,6 +6,7 @@ import { Action } from "../../assembly/abi.ts";
 import { Routine } from "../../assembly/kernel/routines.ts";
 import { ImageKind, TableKind } from "../../assembly/kernel/setup.ts";
 import { BlkpgOperation, Errno, Lock, OpenFlag } from "../../assembly/wire/linux.ts";
+import { mbrIsExtended } from "../../assembly/wire/mbr.ts";
 import { fault, type TraceCall, type TraceFile, type TraceImage } from "../kernel-trace.ts";
 import { diskAttribute } from "./attributes.ts";
 import type { Model, ModelCall, ModelDisk, ModelImage, ModelOptions } from "./model.ts";
@@ -19,7 +20,6 @@ export type Deed =
   | { readonly kind: "instant"; readonly perform: (model: Model, process: number) => number };
 
 const directory = "a directory";
-const extendedTypes = new Set(["5", "f", "0f", "85"]);
 const O_DIRECT = 0x4000;
 
 export class TraceStage {
@@ -253,7 +253,7 @@ function modelImage(image: TraceImage): ModelImage {
 }
 
 function isExtended(image: TraceImage, type: string | null): boolean {
-  return image.table === "dos" && type !== null && extendedTypes.has(type.toLowerCase());
+  return image.table === "dos" && type !== null && mbrIsExtended(Number.parseInt(type, 16));
 }
 
 function firstDiskseq(records: TraceFile["records"]): number {

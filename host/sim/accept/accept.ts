@@ -76,10 +76,13 @@ export function acceptTrace(trace: CallTrace, options: AcceptOptions): Acceptanc
   const many = loopsFor(outlook) > loopsMax ? "it is about too many devices" : undefined;
   const unfit = trace.unfit ?? many;
   if (unfit !== undefined) return { ...none, unfit, refusal: undefined };
-  const searches = [true, false].map((hasParsers) => {
+  const searches = [];
+  for (const hasParsers of [true, false]) {
     const search = new Search(outlook, options.load(optionsFor(outlook, version, hasParsers)));
-    return { search, hasParsers, reached: search.begin() };
-  });
+    const reached = search.begin();
+    searches.push({ search, hasParsers, reached });
+    if (reached === trace.records.length) break;
+  }
   // The way without a deed mostly tells which of the two it was.
   searches.sort((a, b) => b.reached - a.reached);
   let best: Acceptance | undefined;

@@ -148,10 +148,11 @@ export class Outsiders {
   #sweep(number: number): boolean {
     const partitions = this.#model.disk(number)?.partitions ?? [];
     if (partitions.length === 0) return false;
-    const disk = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
     const b = BlkpgOperation.BLKPG_DEL_PARTITION;
-    for (const one of partitions) this.#call(Routine.Blkpg, { a: disk, b, c: one.number });
-    return this.#call(Routine.Close, { a: disk }) === 0;
+    return this.#onDisk(number, (disk) => {
+      for (const one of partitions) this.#call(Routine.Blkpg, { a: disk, b, c: one.number });
+      return true;
+    });
   }
 
   #detach(branch: Branch, number: number): void {
@@ -159,9 +160,7 @@ export class Outsiders {
       if (one.number === number) this.#call(Routine.Close, { a: one.file });
     }
     branch.held = branch.held.filter((one) => one.number !== number);
-    const disk = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
-    this.#call(Routine.ClearFd, { a: disk });
-    this.#call(Routine.Close, { a: disk });
+    this.#clear(number);
   }
 
   #hold(branch: Branch, number: number, partition: number, claim = 0): boolean {
@@ -244,17 +243,13 @@ export class Outsiders {
   }
 
   #allowPartscan(number: number, { flags, offset, sizeLimit }: ModelDisk): void {
-    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
     const name = this.#outlook.nameOf(number);
-    const named = name && { name };
-    const c = flags | partscan;
-    this.#call(Routine.SetStatus, { a: file, c, e: offset, f: sizeLimit, ...named });
-    this.#call(Routine.Close, { a: file });
+    const status = { c: flags | partscan, e: offset, f: sizeLimit, ...(name && { name }) };
+    this.#onDisk(number, (a) => this.#call(Routine.SetStatus, { a, ...status }) === 0);
   }
 
   #visit(number: number): boolean {
-    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
-    return file >= 0 && this.#call(Routine.Close, { a: file }) === 0;
+    return this.#onDisk(number, () => true);
   }
 
   #close(branch: Branch, { file }: { readonly file: number }): boolean {
@@ -264,17 +259,21 @@ export class Outsiders {
 
   /** As udevd does: only where nobody has a lock. */
   #reread(number: number): boolean {
-    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
-    if (file < 0) return false;
-    const isFree = this.#model.flock(OTHERS, file, Lock.LOCK_EX | Lock.LOCK_NB) === 0;
-    const isDone = isFree && this.#call(Routine.Reread, { a: file }) === 0;
-    return this.#call(Routine.Close, { a: file }) === 0 && isDone;
+    return this.#onDisk(number, (a) => {
+      const isFree = this.#model.flock(OTHERS, a, Lock.LOCK_EX | Lock.LOCK_NB) === 0;
+      return isFree && this.#call(Routine.Reread, { a }) === 0;
+    });
   }
 
   #clear(number: number): boolean {
+    return this.#onDisk(number, (a) => this.#call(Routine.ClearFd, { a }) === 0);
+  }
+
+  /** Opened for reading while it is worked on; false also where that cannot be. */
+  #onDisk(number: number, work: (file: number) => boolean): boolean {
     const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
     if (file < 0) return false;
-    const isDone = this.#call(Routine.ClearFd, { a: file }) === 0;
+    const isDone = work(file);
     return this.#call(Routine.Close, { a: file }) === 0 && isDone;
   }
 }

@@ -75,8 +75,11 @@ export class Player {
   advance(branch: Branch, ticket: number, steps: number): boolean {
     let pending = branch.pending.get(ticket);
     if (pending === undefined || pending.answer !== undefined) return false;
-    if (pending.task < 0) pending = this.#begin(branch, pending);
-    if (pending === undefined) return false;
+    if (pending.task < 0) {
+      const begun = this.#begin(branch, pending);
+      if (typeof begun === "string") return false;
+      pending = begun;
+    }
     for (let step = 0; step < steps; step++) {
       const ran = this.#model.stepCall(pending.task);
       if (ran === Step.Blocked || (ran === Step.Done && step + 1 < steps)) return false;
@@ -110,13 +113,13 @@ export class Player {
 
   /* Calls. */
 
-  #begin(branch: Branch, pending: Pending): Pending | undefined {
+  /** Why the model cannot be given it, where it cannot. */
+  #begin(branch: Branch, pending: Pending): Pending | string {
     this.hear(branch);
-    const before = this.#performer.prepare(branch, pending);
+    const reason = this.#performer.prepare(branch, pending);
     // How others had left a device is older than the trace.
     readEvents(this.#model, this.#socket);
-    if (before !== undefined) return undefined;
-    return { ...pending, task: this.#performer.begin(branch, pending) };
+    return reason ?? { ...pending, task: this.#performer.begin(branch, pending) };
   }
 
   #finish(branch: Branch, pending: Pending): Pending {
@@ -135,21 +138,19 @@ export class Player {
     }
     let pending = made;
     if (pending.task < 0 && pending.answer === undefined) {
-      this.hear(branch);
-      const reason = this.#performer.prepare(branch, made);
-      readEvents(this.#model, this.#socket);
-      if (reason !== undefined) {
-        branch.passOver(reason);
+      const begun = this.#begin(branch, made);
+      if (typeof begun === "string") {
+        branch.passOver(begun);
         this.#performer.passOver(branch, made, recorded);
         branch.pending.delete(recorded.ticket);
         return undefined;
       }
-      pending = { ...made, task: this.#performer.begin(branch, made) };
+      pending = begun;
     }
     if (pending.task >= 0) {
       if (this.#model.runCall(pending.task) !== Step.Done) {
         this.hear(branch);
-        return this.#part(made, recorded, recorded, undefined);
+        return this.#part(made, recorded, undefined);
       }
       pending = this.#finish(branch, pending);
     }
@@ -166,12 +167,13 @@ export class Player {
     answer: Answer,
   ): Parting | undefined {
     const isSame = this.#performer.isSame(branch, made, recorded, answer);
-    if (!isSame) return this.#part(made, recorded, recorded, answer);
+    if (!isSame) return this.#part(made, recorded, answer);
     this.#performer.settle(branch, made, recorded, answer);
     return undefined;
   }
 
-  #part(made: Pending, { line }: Completion, recorded: Answer, model: Answer | undefined): Parting {
+  #part(made: Pending, recorded: Completion, model: Answer | undefined): Parting {
+    const { line } = recorded;
     const { words } = made;
     const spell = (answer: Answer | undefined): string => {
       if (answer === undefined) return "it waits";
