@@ -40,13 +40,17 @@ export function hasKernel(era: Era): boolean {
   return existsSync(kernelOf(era).modules);
 }
 
+/** Fetched once for all eras. */
+let lists: Promise<PrivateApt> | undefined;
+
 /**
  * Fetches the newest kernel of the era.
  *
  * @param root a Debian root that has kmod
  */
 export async function fetchKernel(era: Era, root: string): Promise<void> {
-  const apt = await PrivateApt.open("kernels", kernelSuites);
+  lists ??= PrivateApt.open("kernels", kernelSuites);
+  const apt = await lists;
   const names = await kernelPackages(apt, era);
   const work = join(cache, `${era}.new`);
   rmSync(work, { recursive: true, force: true });
