@@ -6,7 +6,7 @@ import { Action } from "../abi.ts";
 import { Errno } from "../wire/linux.ts";
 import { Switch } from "./eras.ts";
 import { EventExtra, partShift } from "./format.ts";
-import { File, Loop, LoState, Partition, Task } from "./layout.ts";
+import { File, Loop, LoState, Task } from "./layout.ts";
 import { Common, Room } from "./room.ts";
 import { Scan } from "./scan.ts";
 import { Flow } from "./tasks.ts";
@@ -156,7 +156,7 @@ export class Control extends Room {
           if (!this.isGlobal) this.locks.giveOpen(task, loop);
           return tasks.next(task);
         }
-        this.removePartition(loop);
+        this.parts.removeAt(loop, state.partitionAt(loop, 0));
         return tasks.pauseAt(task, 3);
       case 4:
         this.events.bdi(loop, Action.Remove);
@@ -174,25 +174,19 @@ export class Control extends Room {
     }
   }
 
-  private removePartition(loop: i32): void {
-    const at = this.state.partitionAt(loop, 0);
-    if (this.state.get8(at + Partition.Openers) > 0) {
-      this.state.setLoop(loop, Loop.OpenPartitions, this.state.loop(loop, Loop.OpenPartitions) - 1);
-    }
-    this.parts.removeAt(loop, at);
-  }
-
   /** The disk is gone; who has it open still holds its last reference. */
   private forget(loop: i32): void {
     const state = this.state;
     const at = state.loopAt(loop);
     const openers = state.get8(at + Loop.Openers);
+    const openPartitions = state.get8(at + Loop.OpenPartitions);
     const mutex = state.get8(at + Loop.OpenMutex);
     const claiming = state.get8(at + Loop.Claiming);
     const holder = state.get8(at + Loop.Holder);
     const holders = state.get8(at + Loop.PartitionHolders);
     state.zero(at, Loop.Bytes);
     state.set8(at + Loop.Openers, openers);
+    state.set8(at + Loop.OpenPartitions, openPartitions);
     state.set8(at + Loop.OpenMutex, mutex);
     state.set8(at + Loop.Claiming, claiming);
     state.set8(at + Loop.Holder, holder);

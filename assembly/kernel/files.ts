@@ -100,6 +100,24 @@ export class Files {
     this.state.set8(at + File.References, this.state.get8(at + File.References) + 1);
   }
 
+  /** Whether it is of a partition that is plugged, or on its way to be opened. */
+  isOfPartition(file: i32, loop: i32, partition: i32): bool {
+    if (this.kind(file) !== FileKind.Partition || this.has(file, FileFlag.Orphan)) return false;
+    return this.get(file, File.Loop) === loop && this.get(file, File.Partition) === partition;
+  }
+
+  /** Its partition is unplugged; the inode that it was opened by keeps the device number. */
+  orphan(file: i32, minor: i32): void {
+    const at = this.state.fileAt(file);
+    this.state.set8(at + File.Flags, this.state.get8(at + File.Flags) | FileFlag.Orphan);
+    this.state.set16(at + File.Minor, minor);
+  }
+
+  /** Of a partition that is unplugged. */
+  minor(file: i32): i32 {
+    return this.state.get16(this.state.fileAt(file) + File.Minor);
+  }
+
   /** fput: whether that was the last reference. */
   drop(file: i32): bool {
     const at = this.state.fileAt(file);
@@ -166,6 +184,7 @@ export class Files {
     if (kind !== FileKind.Disk && kind !== FileKind.Partition) return true;
     if (this.get(a, File.Loop) !== this.get(b, File.Loop)) return false;
     if (this.get(a, File.Partition) !== this.get(b, File.Partition)) return false;
+    if (this.has(a, FileFlag.Orphan) !== this.has(b, FileFlag.Orphan)) return false;
     const node = this.get(a, File.Node);
     if (node !== this.get(b, File.Node)) return false;
     return node === NodeKind.Public || this.get(a, File.Process) === this.get(b, File.Process);

@@ -9,7 +9,7 @@ import { Content } from "./content.ts";
 import { Switch } from "./eras.ts";
 import { BLOCK_EXT_MAJOR, LOOP_MAJOR } from "./format.ts";
 import { Kernel } from "./kernel.ts";
-import { File, FileKind, Global, ImageField, Loop, Partition } from "./layout.ts";
+import { File, FileFlag, FileKind, Global, ImageField, Loop, Partition } from "./layout.ts";
 import { ImageFact, ImageKind } from "./setup.ts";
 import { State } from "./state.ts";
 
@@ -151,12 +151,12 @@ export class Inquiry {
       case FileKind.Disk:
         return encodeDevice(LOOP_MAJOR, this.kernel.format.minorOf(this.numberOf(file)));
       case FileKind.Partition: {
+        if (files.has(file, FileFlag.Orphan)) return this.partitionDevice(files.minor(file));
         const at = this.state.findPartition(
           files.get(file, File.Loop),
           files.get(file, File.Partition),
         );
-        const major = this.kernel.setup.maxPart > 0 ? LOOP_MAJOR : BLOCK_EXT_MAJOR;
-        return at < 0 ? u64(0) : encodeDevice(major, this.state.get16(at + Partition.Minor));
+        return at < 0 ? u64(0) : this.partitionDevice(this.state.get16(at + Partition.Minor));
       }
       default:
         return this.kernel.setup.get64(files.get(file, File.Image), ImageFact.Rdev);
@@ -177,6 +177,10 @@ export class Inquiry {
     return this.readFile(file, offset, view, at, bytes);
   }
 
+  private partitionDevice(minor: i32): u64 {
+    return encodeDevice(this.kernel.setup.maxPart > 0 ? LOOP_MAJOR : BLOCK_EXT_MAJOR, minor);
+  }
+
   private readFile(file: i32, offset: u64, view: DataView, at: i32, bytes: i32): i32 {
     const state = this.state;
     const files = this.kernel.files;
@@ -188,6 +192,8 @@ export class Inquiry {
         this.content.read(files.get(source, File.Image), from, view, at, bytes);
         return bytes;
       }
+      // Where its partition began is forgotten.
+      if (files.has(source, FileFlag.Orphan)) return -Errno.EIO;
       const loop = files.get(source, File.Loop);
       const partition = state.findPartition(loop, files.get(source, File.Partition));
       if (partition >= 0) {

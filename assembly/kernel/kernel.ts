@@ -68,7 +68,7 @@ export class Kernel {
     const tasks = new Tasks(state);
     const locks = new Locks(state, setup, tasks);
     const files = new Files(state, setup);
-    const parts = new Scan(state, setup, tasks, events);
+    const parts = new Scan(state, setup, tasks, events, files);
     const common = new Common(state, setup, tasks, locks, files, events);
     const backing = new Backing(state, setup, files, events);
     this.backing = backing;

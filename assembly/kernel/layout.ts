@@ -142,6 +142,8 @@ export enum File {
   /** BSD lock: LOCK_SH or LOCK_EX. */
   Lock = 7,
   References = 8,
+  /** 16-bit: of the partition, once it is unplugged. */
+  Minor = 10,
   Bytes = 16,
 }
 
@@ -163,6 +165,8 @@ export enum FileFlag {
   Path = 8,
   /** Not for reading. */
   WriteOnly = 16,
+  /** Its partition was unplugged after it was looked up; it counts among the open ones. */
+  Orphan = 32,
 }
 
 export enum NodeKind {

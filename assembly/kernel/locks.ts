@@ -101,7 +101,7 @@ export class Locks {
     this.give(this.state.loopAt(loop) + Loop.Claiming, task);
   }
 
-  /** bd_finish_claiming for an exclusive open. */
+  /** bd_finish_claiming for an exclusive open; partition -1: one that is unplugged. */
   hold(task: i32, loop: i32, partition: i32, file: i32): void {
     const state = this.state;
     const at = state.loopAt(loop);
@@ -111,12 +111,11 @@ export class Locks {
       return;
     }
     const found = state.findPartition(loop, partition);
-    assert(found >= 0);
-    state.set8(found + Partition.Holder, file + 1);
+    if (found >= 0) state.set8(found + Partition.Holder, file + 1);
     state.set8(at + Loop.PartitionHolders, state.get8(at + Loop.PartitionHolders) + 1);
   }
 
-  /** bd_end_claim */
+  /** bd_end_claim; the partition as in `hold`. */
   letGo(loop: i32, partition: i32): void {
     const state = this.state;
     const at = state.loopAt(loop);

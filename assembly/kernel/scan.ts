@@ -7,6 +7,7 @@ import { Action } from "../abi.ts";
 import { Errno } from "../wire/linux.ts";
 import { Switch } from "./eras.ts";
 import { Events } from "./events.ts";
+import { Files } from "./files.ts";
 import { EventExtra, partShift } from "./format.ts";
 import { File, FileKind, Global, Loop, Partition } from "./layout.ts";
 import { EntryFact, ImageFact, Setup, TableKind } from "./setup.ts";
@@ -24,12 +25,14 @@ export class Scan {
   private readonly setup: Setup;
   private readonly tasks: Tasks;
   private readonly events: Events;
+  private readonly files: Files;
 
-  constructor(state: State, setup: Setup, tasks: Tasks, events: Events) {
+  constructor(state: State, setup: Setup, tasks: Tasks, events: Events, files: Files) {
     this.state = state;
     this.setup = setup;
     this.tasks = tasks;
     this.events = events;
+    this.files = files;
   }
 
   /**
@@ -119,10 +122,29 @@ export class Scan {
   removeAt(loop: i32, at: i32): void {
     const state = this.state;
     this.events.partition(loop, at, Action.Remove, EventExtra.None);
+    this.orphan(loop, at);
     const count = state.countPartitions(loop);
     const last = state.partitionAt(loop, count - 1);
     state.copy(at, at + Partition.Bytes, last - at);
     state.zero(last, Partition.Bytes);
+  }
+
+  /**
+   * Who has looked the partition up keeps it. Once unplugged each counts for itself, where all who
+   * have one open counted once before.
+   */
+  private orphan(loop: i32, at: i32): void {
+    const state = this.state;
+    const number = state.get8(at + Partition.Number);
+    for (let file = 0; file < state.capacity.files; file++) {
+      if (!this.files.isOfPartition(file, loop, number)) continue;
+      this.files.orphan(file, state.get16(at + Partition.Minor));
+    }
+    const more = state.get8(at + Partition.Openers) - 1;
+    if (more <= 0) return;
+    state.setLoop(loop, Loop.OpenPartitions, state.loop(loop, Loop.OpenPartitions) + more);
+    if (this.setup.era.has(Switch.OpensCounted)) return;
+    state.setLoop(loop, Loop.Openers, state.loop(loop, Loop.Openers) + more);
   }
 
   /** add_partition without its event: where the record lies, -1: the list is full. */
