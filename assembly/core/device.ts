@@ -166,7 +166,13 @@ export class DeviceSteps extends Room {
 
   /** LOOP_GET_STATUS64 answered: somebody attached without a lock. */
   private isBound(operation: i32): i32 {
-    if (this.state.get(operation, Field.NumberAsked) < 0) return Outcome.Retry;
+    const state = this.state;
+    const number = state.get(operation, Field.NumberAsked);
+    if (number < 0) return Outcome.Retry;
+    // Given back by an earlier try, it goes when whoever has it open lets go.
+    if (state.get(operation, Field.Tries) > 0 && state.isAbandoned(number, u64(0))) {
+      return Outcome.Retry;
+    }
     return this.port.fail(operation, Failure.DeviceBound, u64(0), u64(0));
   }
 

@@ -52,8 +52,9 @@ export class GuardSteps extends Room {
     }
     if (result < 0) {
       if (step === Step.OpenBacking && outcome === Outcome.Skip) this.passSuspect(operation);
-      // Without a diskseq nobody can tell whose it is.
-      return outcome === Outcome.Missing ? this.overlaps(operation) : outcome;
+      if (outcome !== Outcome.Missing) return outcome;
+      // Without a diskseq nobody can tell whose it is; one that this attach gave back goes away.
+      return state.get(operation, Field.Tries) > 0 ? Outcome.Retry : this.overlaps(operation);
     }
     switch (step) {
       case Step.FindBacking:

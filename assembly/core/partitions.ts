@@ -20,6 +20,7 @@ import { isOneCall } from "./configure.ts";
 import {
   entryNumber,
   findEntry,
+  findRecord,
   recordAt,
   recordNumber,
   recordSize,
@@ -31,6 +32,9 @@ import { Outcome, Step } from "./steps.ts";
 
 /** A node that devtmpfs does not make is waited for so often (about half a second). */
 const NODE_TRIES_MAX: i32 = 32;
+
+/** Tries of an attach, after which partitions that are gone again are missing. */
+const DROPS_MAX: i32 = 8;
 
 export class PartitionSteps extends Room {
   begin(operation: i32, step: i32): i32 {
@@ -51,7 +55,11 @@ export class PartitionSteps extends Room {
         if (state.get(operation, Field.Partitions) === 0) return Outcome.Skip;
         return port.query(operation, Call.ListPartitions, number, -1);
       case Step.ListPartitions:
+      case Step.ListReread:
+      case Step.ListProven:
         return port.query(operation, Call.ListPartitions, number, -1);
+      case Step.RereadDevice:
+        return port.ioctlValue(operation, device, Ioctl.BLKRRPART, 0);
       case Step.ScanStatus:
         return getStatus(state, port, operation, loopDescriptor(state, operation));
       case Step.ScanSet:
@@ -125,6 +133,12 @@ export class PartitionSteps extends Room {
         return outcome;
       case Step.ListPartitions:
         return this.compare(operation, result);
+      case Step.ListReread: {
+        const seen = this.compare(operation, result);
+        return seen === Outcome.Doubt ? this.parserIsMissing(operation) : seen;
+      }
+      case Step.ListProven:
+        return this.recount(operation, result);
       case Step.StatNode:
         return this.statNode(operation);
       case Step.SeqNode: {
@@ -163,6 +177,7 @@ export class PartitionSteps extends Room {
   /** What went wrong before this device is no failure of its partitions. */
   private scanned(operation: i32, outcome: i32): i32 {
     this.state.set(operation, Field.Cursor, 0);
+    this.state.set(operation, Field.Denied, 0);
     this.state.set(operation, Field.FailedErrno, 0);
     return outcome;
   }
@@ -189,11 +204,13 @@ export class PartitionSteps extends Room {
     return state.get(operation, Field.Partitions) > cursor ? Outcome.More : Outcome.Ok;
   }
 
-  /** What sysfs shows against what ought to be there. */
+  /**
+   * What sysfs shows against what ought to be there. None of them after the kernel's scan: it has
+   * no parser for the table, or it could not scan, and does not say which.
+   */
   compare(operation: i32, found: i32): i32 {
     const state = this.state;
     const expected = state.get(operation, Field.Partitions);
-    const table = state.get(operation, Field.Table);
     const isKernel = state.get(operation, Field.Partscan) === Partscan.Kernel;
     let seen = 0;
     for (let i = 0; i < found; i++) {
@@ -209,13 +226,49 @@ export class PartitionSteps extends Room {
     state.set(operation, Field.Cursor, 0);
     if (seen === expected) return Outcome.Ok;
     if (isKernel && seen === 0) {
-      state.setGlobal(Global.ParserMissing + table, u64(1));
       // What it found instead belongs to another reading of the image.
       state.set(operation, Field.Partitions, expected);
-      this.port.warn(operation, Warning.NoKernelParser, 0, u64(table));
-      return Outcome.Restart;
+      return Outcome.Doubt;
     }
     return this.missing(operation, expected);
+  }
+
+  /** BLKRRPART scanned, and there is still nothing: known from now on. */
+  private parserIsMissing(operation: i32): i32 {
+    const state = this.state;
+    const table = state.get(operation, Field.Table);
+    state.setGlobal(Global.ParserMissing + table, u64(1));
+    this.port.warn(operation, Warning.NoKernelParser, 0, u64(table));
+    return Outcome.Restart;
+  }
+
+  /**
+   * Partitions of our own making, once more: a scan that somebody put off, who has a partition of
+   * an earlier instance open, drops them when it is done after all.
+   */
+  private recount(operation: i32, found: i32): i32 {
+    const state = this.state;
+    const expected = state.get(operation, Field.Partitions);
+    for (let i = 0; i < expected; i++) {
+      const number = entryNumber(state, state.entryAt(operation, i));
+      if (findRecord(state, operation, found, number) < 0) return this.dropped(operation, number);
+    }
+    if (NODE_TRIES_MAX >= state.get(operation, Field.Denied)) return Outcome.Ok;
+    state.set(operation, Field.Failure, Failure.System);
+    return Outcome.Fail;
+  }
+
+  /** Another device has no such past; where each loses them there is another reason. */
+  private dropped(operation: i32, number: i32): i32 {
+    const isRetried = this.isOurs(operation) && DROPS_MAX > this.state.get(operation, Field.Tries);
+    if (isRetried) return Outcome.PassOver;
+    return this.port.fail(operation, Failure.PartitionMissing, u64(number), u64(0));
+  }
+
+  /** Partitions of our own making on a device of our own. */
+  private isOurs(operation: i32): bool {
+    if (this.state.get(operation, Field.Command) !== Command.Attach) return false;
+    return this.state.get(operation, Field.Partscan) === Partscan.User;
   }
 
   private matches(operation: i32, entry: i32, record: i32): bool {
@@ -265,13 +318,12 @@ export class PartitionSteps extends Room {
     for (let i = 0; i < expected; i++) {
       const entry = state.entryAt(operation, i);
       if (state.view.getInt32(entry + Entry.Seen, true) === 1) continue;
-      const number = u64(state.view.getInt32(entry + Entry.Number, true));
       if (state.get(operation, Field.FailedErrno) !== 0) {
         // BLKPG said EBUSY, and what is in the way is something else.
         state.set(operation, Field.Failure, Failure.System);
         return Outcome.Fail;
       }
-      return this.port.fail(operation, Failure.PartitionMissing, number, u64(0));
+      return this.dropped(operation, entryNumber(state, entry));
     }
     return Outcome.Fail;
   }
@@ -281,7 +333,7 @@ export class PartitionSteps extends Room {
   private beginNode(operation: i32, step: i32): i32 {
     const state = this.state;
     const cursor = state.get(operation, Field.Cursor);
-    if (cursor === state.get(operation, Field.Partitions)) return Outcome.Skip;
+    if (cursor === state.get(operation, Field.Partitions)) return this.afterNodes(operation);
     const entry = state.entryAt(operation, cursor);
     const number = state.get(operation, Field.Number);
     const partition = state.view.getInt32(entry + Entry.Number, true);
@@ -289,6 +341,13 @@ export class PartitionSteps extends Room {
       return this.port.node(operation, Call.MakeNode, Place.Partition, number, partition);
     }
     return this.port.open(operation, Place.Partition, OpenFlag.O_NONBLOCK, number, partition);
+  }
+
+  /** The kernel's own come of a scan that is over: none can follow it. */
+  private afterNodes(operation: i32): i32 {
+    const state = this.state;
+    if (state.get(operation, Field.Partitions) === 0) return Outcome.Skip;
+    return this.isOurs(operation) ? Outcome.Doubt : Outcome.Skip;
   }
 
   private finishNode(operation: i32, step: i32, result: i32, outcome: i32): i32 {
@@ -301,7 +360,10 @@ export class PartitionSteps extends Room {
     const tries = state.get(operation, Field.Denied) + 1;
     if (outcome !== Outcome.Missing && outcome !== Outcome.Again) return outcome;
     state.set(operation, Field.Denied, tries);
-    if (tries > NODE_TRIES_MAX) return Outcome.Fail;
+    if (tries > NODE_TRIES_MAX) {
+      this.port.note(operation, -result);
+      return Outcome.Doubt;
+    }
     if (outcome === Outcome.Missing && !state.has(operation, CommandFlag.MakeNodes)) {
       return Outcome.Again;
     }

@@ -117,6 +117,8 @@ export const POLICY: i32[] = [
   Step.ScanSet, Errno.EAGAIN, Outcome.Again,
   Step.ScanSet, Errno.ENXIO, Outcome.Retry,
   Step.AddPartition, Errno.EBUSY, Outcome.Ok,
+  Step.RereadDevice, Errno.EBUSY, Outcome.PassOver,
+  Step.RereadDevice, 0, Outcome.Ok,
   Step.OpenNode, Errno.ENOENT, Outcome.Missing,
   Step.OpenNode, Errno.ENXIO, Outcome.Again,
   Step.OpenNode, Errno.EACCES, Outcome.Again,

@@ -75,11 +75,14 @@ export enum Step {
   ScanSet,
   AddPartition,
   ListPartitions,
+  RereadDevice,
+  ListReread,
   OpenNode,
   MakeNode,
   StatNode,
   SeqNode,
   CloseNode,
+  ListProven,
   AwaitUdev,
 
   /* The end of an attach. */
@@ -194,6 +197,8 @@ export enum Outcome {
   User,
   /** Somebody holds the device. */
   Held,
+  /** What was seen may have another reason: look again. */
+  Doubt,
   /** The device stays: it is changed, or nothing but its lock is to be given back. */
   Change,
 

@@ -95,6 +95,40 @@ test("a missing parser is found once, told once and remembered", async () => {
   assert.is(count(stage.bench, Step.ScanSet), scans);
 });
 
+test("a scan that was put off is no missing parser", async () => {
+  const stage = await scene({ disks: 4 });
+  stage.kernel.on(Step.ListPartitions, 1, 0);
+  const { end, codes } = told(stage);
+  assert.equal([codes, end.result[Result.Partscan]], [[], BigInt(Partscan.Kernel)]);
+  assert.is(count(stage.bench, Step.RereadDevice), 1);
+  assert.is(end.number, 0);
+});
+
+test("a disk that cannot be scanned is passed over, and given back", async () => {
+  const stage = await scene({ disks: 4 });
+  stage.kernel.on(Step.ListPartitions, 1, 0).on(Step.RereadDevice, 1, -Errno.EBUSY);
+  const { end, codes } = told(stage);
+  assert.equal([codes, end.result[Result.Partscan]], [[], BigInt(Partscan.Kernel)]);
+  assert.is(end.number, 1);
+  assert.is(stage.kernel.disk(0).info, undefined);
+});
+
+test("partitions of our own that are gone again are made on another disk", async () => {
+  const stage = await scene({ disks: 4 });
+  stage.kernel.on(Step.ListProven, 1, 1);
+  const { end } = told(stage, { partscan: Partscan.User });
+  assert.is(end.event, Event.Attached);
+  assert.is(end.number, 1);
+});
+
+test("where they never stay they are missing", async () => {
+  const stage = await scene({ disks: 64 });
+  stage.kernel.on(Step.ListProven, 0, 0);
+  const { end } = told(stage, { partscan: Partscan.User });
+  assert.equal([end.code, end.detail], [Failure.PartitionMissing, 1n]);
+  expectGivenBack(stage.kernel);
+});
+
 test("a missing parser of one table says nothing of the other", async () => {
   const { kernel, bench, attach } = await scene({ disks: 4 });
   const flags = CommandFlag.AllowOverlap;

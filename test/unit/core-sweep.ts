@@ -123,6 +123,10 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: "a scan that is put off",
+    prepare: (kernel) => kernel.on(Step.ListPartitions, 1, 0),
+  },
+  {
     name: "persistent, unlocked",
     run: cycle({ flags: CommandFlag.Persistent | CommandFlag.NoLock }, false),
   },
