@@ -20,14 +20,9 @@ import {
   TimeoutReason,
 } from "../../assembly/abi.ts";
 import { argumentBytes } from "../../assembly/wire/calls.ts";
-import { encodeBase64 } from "../base64.ts";
 import type { Core } from "../core.ts";
 import type { CoreCall, CoreEvent, CoreOptions, CoreUevent } from "../core-types.ts";
-import { crc32 } from "./crc32.ts";
-
-const encoder = new TextEncoder();
-/** Room for the bytes of a line. */
-let scratch = new Uint8Array(4096);
+import { base64Of, crcOf } from "./native.ts";
 
 /** The version of what is written here. */
 export const formatVersion = 1;
@@ -129,17 +124,14 @@ export function seal(record: object): string {
 
 /** What an input's line ends with. */
 export function sealOf(text: string): string {
-  // A UTF-16 unit takes three bytes at most.
-  if (scratch.length < text.length * 3) scratch = new Uint8Array(text.length * 3);
-  const { written } = encoder.encodeInto(text, scratch);
-  return `,"crc":"${crc32(scratch, 0, written).toString(16).padStart(8, "0")}"}`;
+  return `,"crc":"${crcOf(text).toString(16).padStart(8, "0")}"}`;
 }
 
 /** Its length. */
 export const sealLength = 18;
 
 export function spellBytes(bytes: Uint8Array): string {
-  return encodeBase64(bytes);
+  return base64Of(bytes);
 }
 
 export function spellHash(hash: bigint): string {

@@ -1,6 +1,6 @@
 /**
- * What a replay does to bytes in plain JavaScript, held against Node's own means: base64, CRC-32,
- * gzip; and the lines of a trace, which are the same however its bytes come.
+ * What is done to a trace's bytes in plain JavaScript, held against Node's own means: base64,
+ * CRC-32, gzip; and the lines of a trace, which are the same however its bytes come.
  */
 import { deflateRawSync, gzipSync, crc32 as nativeCrc32 } from "node:zlib";
 import { test } from "uvu";
@@ -9,8 +9,10 @@ import { bytesOfBase64, decodeBase64, encodeBase64 } from "../../host/base64.ts"
 import { Random } from "../../host/sim/random.ts";
 import { crc32 } from "../../host/trace/crc32.ts";
 import { inflateInto } from "../../host/trace/inflate.ts";
+import * as native from "../../host/trace/native.ts";
 import { splitLines } from "../../host/trace/split.ts";
 
+const nativeUrl = new URL("../../host/trace/native.js", import.meta.url).href;
 const random = new Random(3n);
 const someBytes = (length: number): Buffer =>
   Buffer.from(Array.from({ length }, () => random.below(256)));
@@ -60,6 +62,32 @@ test("the CRC is zip's, from every place and of every length", () => {
   }
   assert.is(crc32(Buffer.from("123456789"), 0, 9), 0xcbf43926);
 });
+
+test("a text is spelled alike with a runtime's means and without", async () => {
+  const plain = await withoutNode(() => import(`${nativeUrl}?plain`) as Promise<typeof native>);
+  for (const length of [0, 1, 2, 3, 200, 20_000]) {
+    const bytes = someBytes(length + 5).subarray(5);
+    assert.is(native.base64Of(bytes), bytes.toString("base64"));
+    assert.is(plain.base64Of(bytes), bytes.toString("base64"));
+    const text = `${bytes.toString("latin1")}€\u{1f4be}\ud800`;
+    assert.is(native.crcOf(text), nativeCrc32(Buffer.from(text)));
+    assert.is(plain.crcOf(text), nativeCrc32(Buffer.from(text)));
+  }
+});
+
+/** As in a runtime that has none of Node's means. */
+async function withoutNode<T>(work: () => Promise<T>): Promise<T> {
+  const { Buffer: buffer, process } = globalThis;
+  const { getBuiltinModule } = process;
+  Object.assign(globalThis, { Buffer: undefined });
+  Object.assign(process, { getBuiltinModule: undefined });
+  try {
+    return await work();
+  } finally {
+    Object.assign(globalThis, { Buffer: buffer });
+    Object.assign(process, { getBuiltinModule });
+  }
+}
 
 test("gzip fills memory of its size, and no other", async () => {
   const bytes = Buffer.concat([someBytes(70_000), Buffer.alloc(300_000)]);
