@@ -33,7 +33,7 @@ const columns = [
 ] as const satisfies readonly (keyof Row)[];
 /** Attaches of what is only compared with, at least, and as a part of diskseq's. */
 const comparedLeast = 5;
-const comparedPart = 1 / 4;
+const comparedPart = 1 / 10;
 
 const [count = "", file = "", what = ""] = process.argv.slice(2);
 const plans: Record<string, Plan> = {
@@ -53,6 +53,7 @@ const watcher = await Watcher.start();
 const rows: Row[] = [];
 console.log(`# ${spelled(columns)}`);
 for (const [index, rival] of (await allRivals()).filter(plan.isBeside).entries()) {
+  const began = performance.now();
   const atWork = await rival.start(others);
   const around = { rival, atWork };
   for (const tool of plan.tools.filter((one) => isMeasured(one, rival))) {
@@ -63,6 +64,7 @@ for (const [index, rival] of (await allRivals()).filter(plan.isBeside).entries()
     console.log(`# ${spelled(columns.map((column) => row[column]))}`);
   }
   await atWork.end();
+  console.log(`# beside ${rival.name}: ${((performance.now() - began) / 1000).toFixed(0)} s`);
 }
 await watcher.stop();
 // Debian's `uname -r` names its own numbering, `uname -v` the kernel's.

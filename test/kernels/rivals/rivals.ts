@@ -30,8 +30,10 @@ export interface AtWork {
   readonly settle?: () => Promise<void>;
   /** Done before each attach of an image. */
   readonly before?: (image: string) => Promise<void>;
-  /** Until nothing is under way that events caused. */
+  /** Until nothing is under way that events caused, some of it not at once. */
   readonly calm: () => Promise<void>;
+  /** After a detach: until the next attach begins in peace. */
+  readonly rest?: () => Promise<void>;
   /** Rejects where it had ended before. */
   readonly end: () => Promise<void>;
 }
@@ -101,12 +103,15 @@ async function startUdevd(root: string): Promise<AtWork> {
   const child = spawn("chroot", [root, "/usr/lib/systemd/systemd-udevd"], { stdio: "ignore" });
   const ask = (...words: readonly string[]) => start("chroot", [root, "udevadm", ...words]).outcome;
   while ((await ask("control", "--ping")).status !== 0) throwIfEnded(child);
+  const isDone = () => !existsSync("/run/udev/queue");
+  const doneAfter = async (ms: number) => {
+    await sleep(ms);
+    await until("udevd to be done", isDone);
+  };
   return {
     settle: async () => void (await tool("chroot", [root, "udevadm", "settle"])),
-    calm: async () => {
-      await sleep(udevdLingerMs);
-      await until("udevd to be done", () => !existsSync("/run/udev/queue"));
-    },
+    calm: () => doneAfter(udevdLingerMs),
+    rest: () => doneAfter(lingerMs),
     end: async () => {
       throwIfEnded(child);
       const exited = once(child, "exit");

@@ -55,8 +55,10 @@ export async function measure(
   for (let round = 0; round < attaches; round++) {
     const image = images[round % images.length];
     if (image === undefined) throw new Error("no image");
-    await atWork.before?.(image.path);
-    if (!(await isLetGo(image))) counts.left += 1;
+    if (atWork.before) {
+      await atWork.before(image.path);
+      if (!(await isLetGo(image))) counts.left += 1;
+    }
     const begin = await watcher.mark();
     const began = performance.now();
     let attached: Attached;
@@ -65,6 +67,7 @@ export async function measure(
     } catch (error) {
       counts.failed += 1;
       console.log(`# ${tool.name} beside ${rival.name}: ${(error as Error).message}`);
+      if (!(await isLetGo(image))) counts.left += 1;
       continue;
     }
     times.push(performance.now() - began);
@@ -84,8 +87,7 @@ export async function measure(
     if (isStale || attached.isDeceived?.()) counts.stale += 1;
     await attached.detach();
     if (!(await isLetGo(image))) counts.left += 1;
-    // The next one begins in peace.
-    if (atWork.settle) await atWork.calm();
+    await atWork.rest?.();
   }
   times.sort((a, b) => a - b);
   const at = (part: number) =>
