@@ -2,7 +2,9 @@
  * Which kernel a command works on: the one that runs, or a simulated one that lives as long as the
  * command. Says so on stderr, since nothing else could tell the results apart.
  */
+import { toJson } from "../describe.ts";
 import { LoopError } from "../errors.ts";
+import type { Session } from "../session.ts";
 import type { Trace } from "../trace/index.ts";
 import { escapeText } from "./format.ts";
 import type { Api, Context, Options } from "./table.ts";
@@ -85,14 +87,18 @@ async function openKernel(context: Context, version: string | undefined): Promis
 
 async function simulatedApi(version: string): Promise<Api> {
   // Late, so that help and completion need no simulation.
-  const { simulate, toJson } = await import("../sim/index.ts");
-  const session = simulate({ version });
+  const { simulate } = await import("../sim/index.ts");
+  return apiOf(simulate({ version }));
+}
+
+/** A session of one's own, as commands see it. */
+export function apiOf(session: Session): Api {
   return {
     attach: (image, options) => session.attach(image, options),
     detach: (target, options) => session.detach(target, options),
     probeScan: () => session.probeScan(),
     list: (options) => session.list(options),
-    toJson: (device) => toJson(device),
+    toJson,
     monitor: (options) => session.monitor(options),
     waitFor: (target, options) => session.waitFor(target, options),
     rescan: (target, options) => session.rescan(target, options),

@@ -8,7 +8,6 @@ import * as assert from "uvu/assert";
 import { diskseqOf, openBlock } from "../../host/block.ts";
 import { until } from "../helpers/devices.ts";
 import { errorOf, expectRefusal } from "../helpers/expect.ts";
-import { command } from "../helpers/process.ts";
 import { behaviour } from "../helpers/scene.ts";
 import { ownScsiDisk } from "../helpers/scsi-disks.ts";
 import {
@@ -89,12 +88,12 @@ behaviour(
     };
     for (const end of [change, replace]) {
       const target = `diskseq:${disk.diskseq}`;
-      const outcome = await command(["wait", target, "--json", "--timeout=20s"]);
+      const outcome = await scene.command("wait", target, "--json", "--timeout=20s");
       assert.is(outcome.status, 0, outcome.stderr);
       assert.is(JSON.parse(outcome.stdout).waited[0].device, device);
       await end();
-      expectRefusal(await command(["wait", target, "--timeout=20s"]), 4);
-      const removed = await command(["wait", target, "--removed", "--timeout=20s"]);
+      expectRefusal(await scene.command("wait", target, "--timeout=20s"), 4);
+      const removed = await scene.command("wait", target, "--removed", "--timeout=20s");
       assert.is(removed.status, 0, removed.stderr);
     }
   },

@@ -14,7 +14,7 @@ import {
 } from "../helpers/devices.ts";
 import { errorOf, expectRefusal } from "../helpers/expect.ts";
 import { blankImage } from "../helpers/images.ts";
-import { command, tool } from "../helpers/process.ts";
+import { tool } from "../helpers/process.ts";
 import { behaviour, type Scene } from "../helpers/scene.ts";
 
 behaviour(
@@ -22,7 +22,7 @@ behaviour(
   ["root", "diskseq", "losetup"],
   async (scene) => {
     const { device, stale, fresh } = await reuse(scene);
-    expectRefusal(await command(["detach", `diskseq:${stale}`]), 4);
+    expectRefusal(await scene.command("detach", `diskseq:${stale}`), 4);
     expectUntouched(scene, device, fresh);
     await plainDetach(device);
   },
@@ -55,7 +55,7 @@ behaviour(
   async (scene) => {
     const device = await scene.attach(blankImage(scene.path("d.img"), 1 << 20));
     await scene.detach(device.device);
-    expectRefusal(await command(["detach", `diskseq:${device.diskseq}`]), 4);
+    expectRefusal(await scene.command("detach", `diskseq:${device.diskseq}`), 4);
   },
 );
 
@@ -66,7 +66,7 @@ behaviour(
     const { device } = await scene.attach(blankImage(scene.path("d.img"), 1 << 20));
     const named = ["detach diskseq:77", "wait diskseq:77", "wait --removed diskseq:77"];
     for (const words of [...named, "monitor --diskseq 77"]) {
-      expectRefusal(await command(words.split(" ")), 3, "this kernel has no diskseq");
+      expectRefusal(await scene.command(...words.split(" ")), 3, "this kernel has no diskseq");
     }
     await errorOf(detach({ device, diskseq: 77n }), "ERR_LOOP_ENVIRONMENT");
     await errorOf(waitFor({ device, diskseq: 77n, removed: true }), "ERR_LOOP_ENVIRONMENT");

@@ -5,7 +5,8 @@
  * descriptor is not of the node that it watches. That is turned off here to show what it is for;
  * nothing else has to be: the core has no other means against it, and warns.
  *
- * `DISKSEQ_TEST_ROUNDS=50` attaches so many times; default 8.
+ * `DISKSEQ_TEST_ROUNDS=50` attaches so many times; default 8, on a slow machine each way once where
+ * every attach is a process.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
@@ -19,13 +20,13 @@ import { type Heard, patientMs } from "../helpers/heard.ts";
 import { mbrImage } from "../helpers/images.ts";
 import { WatchedKernel } from "../helpers/kernels.ts";
 import { note } from "../helpers/note.ts";
+import { command } from "../helpers/process.ts";
 import { behaviour, type Scene } from "../helpers/scene.ts";
+import { slowness } from "../helpers/slowness.ts";
 import { openSessionOn } from "../helpers/streams.ts";
 import { deadlineMs, Udevd } from "../helpers/udevd.ts";
 
 const needs = ["root", "udevd", "sfdisk", "diskseq"] as const;
-const rounds = Number(process.env.DISKSEQ_TEST_ROUNDS ?? 8);
-const patient = { deadlineMs: deadlineMs + rounds * 5000 };
 /** After the return. */
 const lingerMs = 1000;
 
@@ -38,11 +39,16 @@ const ways = [
 ] as const;
 type Way = (typeof ways)[number];
 
+const { DISKSEQ_TEST_ROUNDS: asked } = process.env;
+const rounds = Number(asked ?? 8);
+const processRounds = Number(asked ?? (slowness > 1 ? ways.length : 8));
+const patient = { deadlineMs: deadlineMs + rounds * 5000 };
+
 /** One persistent attach, whose process is over when it returns; resolves with its diskseq. */
 type Attach = (udevd: Udevd, image: string, way: Way) => Promise<bigint>;
 
 /** Attaches again and again; resolves with how many times a partition went, for each way. */
-async function flaps(scene: Scene, attach: Attach): Promise<number[]> {
+async function flaps(scene: Scene, rounds: number, attach: Attach): Promise<number[]> {
   const image = await mbrImage(scene.path("d.img"));
   const udevd = await Udevd.start(scene);
   const heard = await udevd.listen();
@@ -75,10 +81,12 @@ behaviour(
   "no partition goes after the command has returned",
   needs,
   async (scene) => {
-    const counts = await flaps(scene, async ({ device }, image, { lock, udev }) => {
-      const words = ["--device", device, "--lock", lock, "--timeout", `${patientMs}ms`];
-      const { diskseq } = await scene.attach(image, ...words, ...(udev ? ["--udev"] : []));
-      return BigInt(diskseq ?? 0);
+    const counts = await flaps(scene, processRounds, async ({ device }, image, way) => {
+      const words = ["--device", device, "--lock", way.lock, "--timeout", `${patientMs}ms`];
+      const udev = way.udev ? ["--udev"] : [];
+      const outcome = await command(["attach", image, "--json", ...words, ...udev]);
+      assert.is(outcome.status, 0, outcome.stderr);
+      return BigInt(JSON.parse(outcome.stdout).diskseq);
     });
     assert.equal(counts, [0, 0, 0, 0]);
   },
@@ -99,7 +107,7 @@ behaviour(
   [...needs, "parsers"],
   async (scene) => {
     const session = openSessionOn(scene, new PublicKernel(new LinuxKernel()));
-    const counts = await flaps(scene, async ({ number }, image, way) => {
+    const counts = await flaps(scene, rounds, async ({ number }, image, way) => {
       const warnings: string[] = [];
       const onWarning = ({ code }: { code: string }) => void warnings.push(code);
       const options = { ...way, device: number, persistent: true, timeoutMs: patientMs };

@@ -15,7 +15,7 @@ import { diskseqOf, until } from "../helpers/devices.ts";
 import { claimProcessed } from "../helpers/forged.ts";
 import { type Heard, isSynthetic, patientMs, spelled } from "../helpers/heard.ts";
 import { gptImage } from "../helpers/images.ts";
-import { command, startCommand } from "../helpers/process.ts";
+import { startCommand } from "../helpers/process.ts";
 import { behaviour } from "../helpers/scene.ts";
 import { deadlineMs, expectProcessed, Udevd } from "../helpers/udevd.ts";
 
@@ -159,7 +159,7 @@ behaviour(
     const names = [device, ...attachment.partitions.map((partition) => partition.device)];
 
     const words = ["--partitions", "--udev", "--timeout", patience, "--json"];
-    const outcome = await command(["wait", device, ...words], { deadlineMs });
+    const outcome = await scene.command("wait", device, ...words);
     assert.is(outcome.status, 0, outcome.stderr);
     const { waited } = JSON.parse(outcome.stdout);
     assert.is(waited[0].result, "ready");

@@ -6,7 +6,6 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { diskseqOf, openBlock } from "../../host/block.ts";
 import { errorOf, expectRefusal } from "../helpers/expect.ts";
-import { command } from "../helpers/process.ts";
 import { behaviour } from "../helpers/scene.ts";
 import { begin, collect, isSettled, openSession, soon, Writer } from "../helpers/streams.ts";
 import { ownZram } from "../helpers/zrams.ts";
@@ -100,7 +99,7 @@ behaviour(
     const { name, device, diskseq: first } = zram;
     zram.size(MiB);
     for (const target of [name, device, `diskseq:${first}`]) {
-      const outcome = await command(["wait", target, "--json", "--timeout=20s"]);
+      const outcome = await scene.command("wait", target, "--json", "--timeout=20s");
       assert.is(outcome.status, 0, outcome.stderr);
       const { waited } = JSON.parse(outcome.stdout) as { waited: Record<string, unknown>[] };
       assert.equal(
@@ -110,8 +109,8 @@ behaviour(
     }
     await zram.remove();
     await zram.addAgain();
-    expectRefusal(await command(["wait", `diskseq:${first}`, "--timeout=20s"]), 4);
-    const removed = await command(["wait", `diskseq:${first}`, "--removed", "--timeout=20s"]);
+    expectRefusal(await scene.command("wait", `diskseq:${first}`, "--timeout=20s"), 4);
+    const removed = await scene.command("wait", `diskseq:${first}`, "--removed", "--timeout=20s");
     assert.is(removed.status, 0, removed.stderr);
   },
 );

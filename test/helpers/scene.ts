@@ -9,8 +9,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { LoopDeviceJson } from "../../host/types.ts";
 import { boundBelow, isBound, numberOf, partitionsOf } from "./devices.ts";
+import { commandHere } from "./here.ts";
 import { missing, type Need } from "./needs.ts";
-import { command, type ProcessOptions, start } from "./process.ts";
+import { command, type Outcome, type ProcessOptions, start } from "./process.ts";
 import { scratchRoot } from "./root.ts";
 import { skip } from "./skip.ts";
 import { slowness } from "./slowness.ts";
@@ -20,6 +21,8 @@ export interface Scene {
   readonly directory: string;
   /** A path in it. */
   path(name: string): string;
+  /** `diskseq ...`, to its end; on a slow machine within this process. */
+  command(...args: string[]): Promise<Outcome>;
   /** `diskseq attach IMAGE --json ...`, which must succeed; the result, and what stderr said. */
   attach(image: string, ...args: string[]): Promise<AttachedJson>;
   /** `diskseq detach TARGET ...`, which must exit 0. */
@@ -44,6 +47,9 @@ export interface BehaviourOptions {
   /** Milliseconds, on a usual machine; default 60 000. */
   readonly deadlineMs?: number;
 }
+
+/** A process takes an emulated processor seconds to begin. */
+const run = slowness > 1 ? commandHere : command;
 
 /** A test of one behaviour, in a sentence. */
 export function behaviour(
@@ -72,6 +78,7 @@ async function play(
   const scene: Scene = {
     directory,
     path: (name) => join(directory, name),
+    command: (...args) => run(args),
     attach: (image, ...args) => attach(scene, image, args),
     detach,
     watch: (device) => void watched.push(device),
@@ -88,7 +95,7 @@ async function play(
 }
 
 async function attach(scene: Scene, image: string, args: string[]): Promise<AttachedJson> {
-  const outcome = await command(["attach", image, "--json", ...args]);
+  const outcome = await run(["attach", image, "--json", ...args]);
   assert.is(outcome.status, 0, `attach ${image} ${args.join(" ")}: ${outcome.stderr}`);
   const device = JSON.parse(outcome.stdout) as LoopDeviceJson;
   scene.watch(device);
@@ -96,7 +103,7 @@ async function attach(scene: Scene, image: string, args: string[]): Promise<Atta
 }
 
 async function detach(target: string, ...args: string[]): Promise<void> {
-  const outcome = await command(["detach", target, ...args]);
+  const outcome = await run(["detach", target, ...args]);
   assert.is(outcome.status, 0, `detach ${target} ${args.join(" ")}: ${outcome.stderr}`);
 }
 
