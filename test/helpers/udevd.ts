@@ -196,7 +196,9 @@ async function run(number: number, rules: readonly string[]): Promise<Running> {
   if (!isApart() || path === undefined) throw new Error("a udevd for the whole machine?");
   mkdirSync("/run/udev/rules.d", { recursive: true });
   writeFileSync("/run/udev/rules.d/10-test.rules", `${allRules(number, rules).join("\n")}\n`);
-  const running = start("python3", ["-c", starter, path, `loop${number}`], { deadlineMs });
+  // Without the site's modules it starts in a third of the time.
+  const words = ["-S", "-B", "-c", starter, path, `loop${number}`];
+  const running = start("python3", words, { deadlineMs });
   let hasEnded = false;
   void running.outcome.then(() => {
     hasEnded = true;
