@@ -26,9 +26,9 @@ behaviour(
       const kernel = new WatchedKernel(new LinuxKernel());
       const controller = new AbortController();
       const reason = new Error(`after call ${call}`);
-      kernel.after = (_call, index, result) => {
+      kernel.after = (_call, index) => {
         if (index === call) controller.abort(reason);
-        return result;
+        return undefined;
       };
       const session = new Session(kernel);
       const { signal } = controller;

@@ -34,7 +34,7 @@ import {
   expectedPartitions,
   gptImage,
 } from "../helpers/images.ts";
-import { callName, WatchedKernel } from "../helpers/kernels.ts";
+import { callName, LyingKernel } from "../helpers/kernels.ts";
 import { note } from "../helpers/note.ts";
 import { behaviour } from "../helpers/scene.ts";
 
@@ -127,7 +127,7 @@ async function record(way: Way, stage: Stage): Promise<Case[]> {
   const session = new Session(kernel);
   const watch = (phase: Phase) => {
     const placeOf = placer();
-    kernel.before = (call) => {
+    kernel.instead = (call) => {
       const place = placeOf(call);
       cases.push(...errnosOf(call).map((errno) => ({ way, phase, place, errno })));
       return undefined;
@@ -135,7 +135,7 @@ async function record(way: Way, stage: Stage): Promise<Case[]> {
   };
   watch("attach");
   const attachment = await session.attach(stage.image, { ...ways[way], timeoutMs });
-  kernel.before = () => undefined;
+  kernel.instead = () => undefined;
   await takeAway(session, attachment, () => watch("detach"));
   await session.close();
   return cases;
@@ -186,7 +186,7 @@ async function play(one: Case, stage: Stage): Promise<boolean> {
 }
 
 /** Stays open when its session is closed. */
-class LentKernel extends WatchedKernel {
+class LentKernel extends LyingKernel {
   override async close(): Promise<void> {}
 }
 
@@ -210,22 +210,22 @@ async function takeAway(session: Session, attachment: Attachment, begin: () => v
 }
 
 /** Puts the errno in place of one call, from `arm` on; a close that fails has closed. */
-function injectInto(kernel: WatchedKernel, { place, errno }: Case) {
+function injectInto(kernel: LyingKernel, { place, errno }: Case) {
   const fault = {
     injected: undefined as string | undefined,
     arm: () => {
       const placeOf = placer();
-      kernel.before = (call) => {
+      kernel.instead = (call) => {
         if (placeOf(call) !== place) return undefined;
         fault.injected = callName(call);
         return call.call === Call.Close ? undefined : negative(errno);
       };
-      kernel.after = (call, _index, result) =>
+      kernel.told = (call, result) =>
         call.call === Call.Close && placeOf(undefined) === place ? negative(errno) : result;
     },
     disarm: () => {
-      kernel.before = () => undefined;
-      kernel.after = (_call, _index, result) => result;
+      kernel.instead = () => undefined;
+      kernel.told = (_call, result) => result;
     },
   };
   return fault;

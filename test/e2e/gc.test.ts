@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Ioctl } from "../../assembly/wire/linux.ts";
 import { attach } from "../../host/index.ts";
+import type { Kernel } from "../../host/kernel.ts";
 import { LinuxKernel } from "../../host/linux/kernel.ts";
 import { Session } from "../../host/session.ts";
 import type { GarbageOptions } from "../../host/stream-types.ts";
@@ -22,7 +23,7 @@ import {
 import { errorOf, reasonOf } from "../helpers/expect.ts";
 import { hold } from "../helpers/holder.ts";
 import { blankImage, gptImage } from "../helpers/images.ts";
-import { WatchedKernel } from "../helpers/kernels.ts";
+import { KernelDecorator, LyingKernel } from "../helpers/kernels.ts";
 import { start } from "../helpers/process.ts";
 import { behaviour, type Scene } from "../helpers/scene.ts";
 import { slowness } from "../helpers/slowness.ts";
@@ -31,7 +32,7 @@ const MiB = 1 << 20;
 const needs = ["root", "sfdisk", "losetup"] as const;
 
 /** Sees these loop devices and no other: the machine is not ours alone. */
-class OwnKernel extends WatchedKernel {
+class OwnKernel extends KernelDecorator {
   readonly #disks: readonly string[];
 
   constructor(devices: readonly string[]) {
@@ -180,9 +181,9 @@ behaviour("one failure does not keep the rest", needs, async (scene) => {
     rmSync(image);
   }
   devices.sort((a, b) => numberOf(a) - numberOf(b));
-  const kernel = new OwnKernel(devices);
+  const kernel = new LyingKernel(new OwnKernel(devices));
   let failures = 0;
-  kernel.before = ({ request }) => {
+  kernel.instead = ({ request }) => {
     if (request !== Ioctl.LOOP_CLR_FD || failures >= 9) return undefined;
     failures += 1;
     return -5;
@@ -227,7 +228,7 @@ async function collect(devices: readonly string[], options: GarbageOptions = {})
   return collectBy(new OwnKernel(devices), options);
 }
 
-async function collectBy(kernel: OwnKernel, options: GarbageOptions) {
+async function collectBy(kernel: Kernel, options: GarbageOptions) {
   const session = new Session(kernel);
   try {
     return await session.collectGarbage({ timeoutMs: slowness * 5000, ...options });

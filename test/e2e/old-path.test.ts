@@ -11,16 +11,16 @@ import type { Attachment, AttachOptions } from "../../host/types.ts";
 import { attribute, isBound, numberOf } from "../helpers/devices.ts";
 import { expectKernelAgrees, expectPartitions } from "../helpers/expect.ts";
 import { blankImage, expectedPartitions, gpt4096Image, gptImage } from "../helpers/images.ts";
-import { callName, WatchedKernel } from "../helpers/kernels.ts";
+import { callName, LyingKernel } from "../helpers/kernels.ts";
 import { behaviour, type Scene } from "../helpers/scene.ts";
 import { openSessionOn } from "../helpers/streams.ts";
 
 const MiB = 1 << 20;
 
-class OldKernel extends WatchedKernel {
+class OldKernel extends LyingKernel {
   readonly called: string[] = [];
 
-  override before: WatchedKernel["before"] = (call) => {
+  override instead: LyingKernel["instead"] = (call) => {
     const name = callName(call);
     if (/^LOOP_(CONFIGURE|SET_)/.test(name)) this.called.push(name);
     return name === "LOOP_CONFIGURE" ? -Errno.EINVAL : undefined;

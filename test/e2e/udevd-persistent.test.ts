@@ -14,11 +14,12 @@ import * as assert from "uvu/assert";
 import { Call, Place } from "../../assembly/abi.ts";
 import { Errno } from "../../assembly/wire/linux.ts";
 import { detach } from "../../host/index.ts";
+import type { KernelCall } from "../../host/kernel.ts";
 import { LinuxKernel } from "../../host/linux/kernel.ts";
 import { runApart } from "../helpers/apart.ts";
 import { type Heard, patientMs } from "../helpers/heard.ts";
 import { mbrImage } from "../helpers/images.ts";
-import { WatchedKernel } from "../helpers/kernels.ts";
+import { KernelDecorator } from "../helpers/kernels.ts";
 import { note } from "../helpers/note.ts";
 import { command } from "../helpers/process.ts";
 import { behaviour, type Scene } from "../helpers/scene.ts";
@@ -103,11 +104,11 @@ behaviour(
 );
 
 /** Where no node can be made that only this process sees. */
-class PublicKernel extends WatchedKernel {
-  override before: WatchedKernel["before"] = ({ call, place }) => {
-    const isOwn = place === Place.Private || place === Place.Hidden;
-    return call === Call.MakeNode && isOwn ? -Errno.EPERM : undefined;
-  };
+class PublicKernel extends KernelDecorator {
+  override perform(call: KernelCall): number | Promise<number> {
+    const isOwn = call.place === Place.Private || call.place === Place.Hidden;
+    return call.call === Call.MakeNode && isOwn ? -Errno.EPERM : super.perform(call);
+  }
 }
 
 behaviour(

@@ -69,24 +69,50 @@ export class KernelDecorator implements Kernel {
 /** Calls back before and after each call, which are counted from 1 on. */
 export class WatchedKernel extends KernelDecorator {
   calls = 0;
-  /** May answer instead of the kernel. */
-  before: (call: KernelCall, index: number) => number | undefined = () => undefined;
-  /** May answer something else than the kernel did. */
-  after: (call: KernelCall, index: number, result: number) => number = (_call, _index, result) =>
-    result;
+  before: (call: KernelCall, index: number) => undefined = () => undefined;
+  after: (call: KernelCall, index: number, result: number) => undefined = () => undefined;
 
   override perform(call: KernelCall): number | Promise<number> {
     this.calls += 1;
     const index = this.calls;
-    const instead = this.before(call, index);
-    if (instead !== undefined) {
-      return instead;
-    }
+    this.before(call, index);
+    const answered = (result: number): number => {
+      this.after(call, index, result);
+      return result;
+    };
     const result = this.inner.perform(call);
-    return typeof result === "number"
-      ? this.after(call, index, result)
-      : result.then((value) => this.after(call, index, value));
+    return typeof result === "number" ? answered(result) : result.then(answered);
   }
+}
+
+const lying = "lying ";
+
+/**
+ * Answers what the kernel did not. By its name a trace says so, too: as one of the kernel it would
+ * be judged wrongly.
+ */
+export class LyingKernel extends KernelDecorator {
+  /** An answer without the kernel; undefined: it is asked. */
+  instead: (call: KernelCall) => number | undefined = () => undefined;
+  /** What is told where it was asked. */
+  told: (call: KernelCall, result: number) => number = (_call, result) => result;
+
+  override get name(): string {
+    return `${lying}${super.name}`;
+  }
+
+  override perform(call: KernelCall): number | Promise<number> {
+    const instead = this.instead(call);
+    if (instead !== undefined) return instead;
+    const result = this.inner.perform(call);
+    const told = (answer: number): number => this.told(call, answer);
+    return typeof result === "number" ? told(result) : result.then(told);
+  }
+}
+
+/** Whether some answers of a trace are not those of the kernel that it names. */
+export function isLying(kernel: string): boolean {
+  return kernel.startsWith(lying);
 }
 
 /** `Open`, `LOOP_CONFIGURE`, ...: the call, or the ioctl that it is. */

@@ -1,7 +1,8 @@
 /**
  * Holds every trace of a directory against the simulated kernel: `accept-all.js DIRECTORY
  * [VERSION]`; without a version each against the one that it names. Says how many the kernel could
- * have answered as they are, how many only where others did something, how many cannot be judged.
+ * have answered as they are, how many only where others did something, how many cannot be judged:
+ * among them those in which a test answered instead of the kernel (`LyingKernel`).
  * Exits 1 and names the trace where one is refused.
  */
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
@@ -9,18 +10,27 @@ import { join } from "node:path";
 import { acceptCalls } from "../../../host/sim/index.ts";
 import { readCalls } from "../../../host/trace/calls.ts";
 import { splitLines } from "../../../host/trace/split.ts";
+import { isLying } from "../kernels.ts";
 import { packageRoot } from "../root.ts";
 
 const [directory = "", version] = process.argv.slice(2);
 const kept = join(packageRoot, "build/failed-traces");
-const total = { calls: 0, events: 0, accepted: 0, withDeeds: 0, deeds: 0, unfit: 0, refused: 0 };
+const total = {
+  ...{ calls: 0, events: 0, deeds: 0 },
+  ...{ accepted: 0, withDeeds: 0, unfit: 0, lies: 0, refused: 0 },
+};
 
 for (const name of readdirSync(directory).sort()) {
   const bytes = readFileSync(join(directory, name));
   // What was written last when the process died may be half a line, or nothing.
   const lines = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
   if (lines.length === 0) continue;
-  const found = acceptCalls(await readCalls(splitLines([lines])), version);
+  const trace = await readCalls(splitLines([lines]));
+  if (isLying(trace.kernel)) {
+    total.lies += 1;
+    continue;
+  }
+  const found = acceptCalls(trace, version);
   const { deeds, unfit, refusal } = found;
   total.calls += found.calls;
   total.events += found.events;
@@ -42,8 +52,9 @@ for (const name of readdirSync(directory).sort()) {
   }
 }
 
-const { calls, events, accepted, withDeeds, deeds, unfit, refused } = total;
+const { calls, events, deeds, accepted, withDeeds, unfit, lies, refused } = total;
+const made = lies === 0 ? "" : `, ${lies} whose answers a test made up`;
 console.log(
   `accepted by the simulated kernel: ${accepted} as they are, ${withDeeds} with ${deeds} deeds ` +
-    `of others, ${unfit} not judged, ${refused} refused; ${calls} calls, ${events} events`,
+    `of others, ${unfit} not judged${made}, ${refused} refused; ${calls} calls, ${events} events`,
 );
