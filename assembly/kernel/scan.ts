@@ -75,13 +75,15 @@ export class Scan {
         tasks.setB(task, parsed + 1);
         return tasks.goto(task, 4);
       }
+      case 5:
+        state.set8(this.entryAt(loop, tasks.b(task)) + Partition.Openable, 1);
+        // sysfs shows it, listeners have not heard of it.
+        return state.loop(loop, Loop.Silent) === 0 ? tasks.glimpse(task) : tasks.next(task);
       default: {
         const parsed = tasks.b(task);
-        const at = state.findPartition(loop, this.entryNumber(parsed));
-        state.set8(at + Partition.Openable, 1);
         tasks.setB(task, parsed + 1);
         if (state.loop(loop, Loop.Silent) === 0) {
-          this.events.partition(loop, at, Action.Add, EventExtra.None);
+          this.events.partition(loop, this.entryAt(loop, parsed), Action.Add, EventExtra.None);
         }
         return tasks.pauseAt(task, 4);
       }
@@ -245,6 +247,11 @@ export class Scan {
   private entryNumber(parsed: i32): i32 {
     const at = this.setup.entryAt(parsed >> Parsed.Image, parsed & 0xff);
     return this.setup.view.getInt32(at + EntryFact.Number, true);
+  }
+
+  /** The record of the partition that one entry made. */
+  private entryAt(loop: i32, parsed: i32): i32 {
+    return this.state.findPartition(loop, this.entryNumber(parsed));
   }
 
   /** Makes the partition of one entry; false where it lies beyond the disk. */
