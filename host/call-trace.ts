@@ -33,6 +33,14 @@ export interface HeardDatagram {
   readonly strings: readonly string[];
 }
 
+/** A datagram that does not count: it is nobody's word, but was read with the others. */
+export interface RefusedDatagram {
+  readonly kind: "refused";
+  readonly line: number;
+  readonly at: bigint;
+  readonly group: number;
+}
+
 /** So many datagrams of a group were lost before this; 0: nobody knows how many. */
 export interface Loss {
   readonly kind: "loss";
@@ -41,7 +49,7 @@ export interface Loss {
   readonly count: number;
 }
 
-export type CallTraceRecord = MadeCall | Completion | HeardDatagram | Loss;
+export type CallTraceRecord = MadeCall | Completion | HeardDatagram | RefusedDatagram | Loss;
 
 export interface CallTrace {
   /** the kernel as it was named, e.g. `linux 6.18.44` */

@@ -59,11 +59,10 @@ function inputOf(line: number, fields: Fields): CallTraceRecord | undefined {
       return { kind: "completion", line, ticket, result, data: dataOf(fields) };
     }
     case "datagram": {
-      // One that was refused is nobody's word.
-      if ((fields.get("answer") ?? 0) !== 0) return undefined;
+      const [at, group] = [fields.decimal("t"), fields.member(Group, "group")];
+      if ((fields.get("answer") ?? 0) !== 0) return { kind: "refused", line, at, group };
       const strings = new TextDecoder("latin1").decode(fields.bytes("data")).split("\0");
       if (strings.at(-1) === "") strings.pop();
-      const [at, group] = [fields.decimal("t"), fields.member(Group, "group")];
       return { kind: "datagram", line, at, group, strings };
     }
     case "overrun":

@@ -167,6 +167,33 @@ test("what was changed is refused, with the line", async () => {
   }
 });
 
+/** The same event as somebody has the kernel tell it, by a write to `uevent` in sysfs. */
+function askedFor(event: string, change: readonly (readonly [string, string])[]): string {
+  const record = JSON.parse(event);
+  const asked = [["SUBSYSTEM=block\0", "SUBSYSTEM=block\0SYNTH_UUID=0\0"], ...change] as const;
+  for (const [from, to] of asked) text(from, to)(record);
+  return JSON.stringify(record);
+}
+
+test("what somebody had the kernel tell is accepted of what is there, and of nothing else", async () => {
+  await recordAttach(path, "6.1.192");
+  const lines = linesOf();
+  const added = eventOf(lines, "add@/devices/virtual/block/loop0/loop0p1");
+  const behind = (event: string) =>
+    lines.flatMap((line) => (line === added ? [line, event] : line));
+  const { refusal, deeds } = await accept(behind(askedFor(added, [])));
+  assert.equal(refusal, undefined);
+  assert.equal(deeds, ["loop0p1: add told"]);
+  const absent = [
+    ["loop0/loop0p1", "loop0/loop0p9"],
+    ["/loop0p1\0SUB", "/loop0p9\0SUB"],
+  ] as const;
+  for (const change of [absent, [["PARTN=1", "PARTN=2"]], [["MAJOR=259", "MAJOR=7"]]] as const) {
+    const told = await accept(behind(askedFor(added, change)));
+    assert.match(told.refusal?.what ?? "accepted", /the event/);
+  }
+});
+
 /** A partition too many: number 7 of 259:0 with 8 sectors from sector 8. */
 const extra = { result: 1, data: partitionRecord(7).toString("base64") };
 

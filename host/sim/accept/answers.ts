@@ -148,6 +148,12 @@ export function statusAt(view: DataView, at: number): LoopStatus {
   };
 }
 
+/** Whether two answers to LOOP_GET_STATUS64 name one file, as one name. */
+export function isSameImage(one: LoopStatus, other: LoopStatus): boolean {
+  const isSameInode = one.device === other.device && one.inode === other.inode;
+  return isSameInode && textOf(one.name) === textOf(other.name);
+}
+
 export function listedIn({ result, data }: Answer): Listed[] {
   const view = viewOf(data);
   const stride = PartitionEntryWord.Words * 4;

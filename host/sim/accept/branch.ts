@@ -44,10 +44,24 @@ export interface Held {
   readonly file: number;
 }
 
+/** A call of somebody else that has begun. */
+export interface Underway {
+  /** of the model */
+  readonly task: number;
+  /** what they do when it is answered */
+  readonly end: (branch: Branch, result: number) => void;
+}
+
 /** A diskseq as recorded, and which one of the model it is. */
 export interface Pair {
   readonly recorded: bigint;
   readonly model: bigint;
+}
+
+/** The last deed that was told, and those before it. */
+interface Told {
+  readonly deed: string;
+  readonly before: Told | undefined;
 }
 
 /** Whose a device is: `followed` ones are judged; what others do with theirs is in no trace. */
@@ -66,10 +80,10 @@ export class Branch {
   pairs = new Map<number, readonly Pair[]>();
   owed: readonly Owed[] = [];
   held: readonly Held[] = [];
-  /** datagrams that may still be missing, since so many were lost */
+  underway: Underway | undefined;
+  /** datagrams that may still be missing, since so many were lost; < 0: before that was told */
   lost = 0;
-  /** what others did, in words */
-  deeds: readonly string[] = [];
+  #told: Told | undefined;
   /** what was passed over, how often, by its reason */
   unjudged = new Map<string, number>();
 
@@ -87,8 +101,9 @@ export class Branch {
     copy.pairs = new Map(this.pairs);
     copy.owed = this.owed;
     copy.held = this.held;
+    copy.underway = this.underway;
     copy.lost = this.lost;
-    copy.deeds = this.deeds;
+    copy.#told = this.#told;
     copy.unjudged = new Map(this.unjudged);
     return copy;
   }
@@ -96,7 +111,7 @@ export class Branch {
   /** Equal branches have equal keys. */
   key(): string {
     const rest = [
-      ...[this.index, this.isSubscribed, this.lost, ...this.roles],
+      ...[this.index, this.isSubscribed, this.lost, this.underway?.task, ...this.roles],
       ...[...this.files].map(([descriptor, { file }]) => [descriptor, file]),
       ...[...this.pending].map(([ticket, { task, answer, earlier }]) => [
         ...[ticket, task, answer?.result, earlier?.data],
@@ -139,6 +154,13 @@ export class Branch {
   }
 
   tell(deed: string): void {
-    this.deeds = [...this.deeds, deed];
+    this.#told = { deed, before: this.#told };
+  }
+
+  /** What others did, in words, in order. */
+  get deeds(): string[] {
+    const deeds: string[] = [];
+    for (let told = this.#told; told !== undefined; told = told.before) deeds.push(told.deed);
+    return deeds.reverse();
   }
 }

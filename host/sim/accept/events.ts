@@ -1,5 +1,6 @@
 /** What is equal in two uevents of a loop device: one recorded, one of the model. */
 import { isDeepStrictEqual } from "node:util";
+import { Action } from "../../../assembly/abi.ts";
 
 /** The loop device that a uevent is about, -1: none. */
 export function numberOfEvent([head = ""]: readonly string[]): number {
@@ -13,6 +14,39 @@ export function diskseqOf(strings: readonly string[]): bigint {
     strings.find((one) => one.startsWith("DISKSEQ=")) ?? "",
   );
   return BigInt(digits?.[1] ?? 0);
+}
+
+/** As the kernel spells them. */
+const actions = new Map(
+  [Action.Add, Action.Remove, Action.Change].map((action) => [
+    Action[action].toLowerCase(),
+    action,
+  ]),
+);
+
+/** An event that somebody asked the kernel for, by a write to `uevent` in sysfs. */
+export interface Asked {
+  readonly action: Action;
+  /** 0: the disk */
+  readonly partition: number;
+}
+
+/** undefined: nobody asked for it. */
+export function askedIn(strings: readonly string[]): Asked | undefined {
+  if (!strings.some((one) => one.startsWith("SYNTH_UUID="))) return undefined;
+  const [head = ""] = strings;
+  const [, word = "", partition = 0] = /^(\w+)@.*\/loop\d+(?:p(\d+))?$/.exec(head) ?? [];
+  const action = actions.get(word);
+  return action === undefined ? undefined : { action, partition: Number(partition) };
+}
+
+/** Such an event of the device that another event is about. */
+export function askedLike([head = "", ...rest]: readonly string[], { action }: Asked): string[] {
+  const word = Action[action].toLowerCase();
+  return [head.replace(/^\w+/, word), ...rest].flatMap((one) => {
+    if (one.startsWith("ACTION=")) return [`ACTION=${word}`];
+    return one.startsWith("SUBSYSTEM=") ? [one, "SYNTH_UUID=0"] : [one];
+  });
 }
 
 /** All but the numbers that only the kernel that sent it hands out. */

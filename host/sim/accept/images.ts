@@ -36,6 +36,11 @@ export class TracedImages {
     for (const image of outlook.images.keys()) this.#set(image, outlook.sizeAt(image, 0));
   }
 
+  /** The place of an image, -1: the trace knows none of that inode. */
+  find(device: bigint, inode: bigint): number {
+    return this.#outlook.images.findIndex((one) => one.device === device && one.inode === inode);
+  }
+
   /** Tells the model how big an image is at a record. */
   resize(image: number, index: number): void {
     this.#model.truncate(image, this.#outlook.sizeAt(image, index));

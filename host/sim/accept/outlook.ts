@@ -1,12 +1,18 @@
 /**
  * What a whole trace tells of the things that its calls are about, before any of them is made:
- * which file or device a descriptor is, how big an image was when, how others had left a device
- * that is met for the first time. Knows no model.
+ * which file or device a descriptor is, how big an image was when. Knows no model.
  */
-import { Call, DiskWord, Limit, Place, StatWord } from "../../../assembly/abi.ts";
-import { Errno, FileType, Ioctl } from "../../../assembly/wire/linux.ts";
-import type { CallTraceRecord, Completion, MadeCall } from "../../call-trace.ts";
-import { type Listed, type LoopStatus, listedIn, saidIn, statusAt, viewOf } from "./answers.ts";
+import { Call, Limit, Place, StatWord } from "../../../assembly/abi.ts";
+import { FileType, Ioctl } from "../../../assembly/wire/linux.ts";
+import type {
+  CallTraceRecord,
+  Completion,
+  HeardDatagram,
+  Loss,
+  MadeCall,
+  RefusedDatagram,
+} from "../../call-trace.ts";
+import { statusAt, viewOf } from "./answers.ts";
 
 /** What a descriptor leads to, as far as the trace says it. */
 export interface Traced {
@@ -24,18 +30,6 @@ export interface TracedImage {
   readonly inode: bigint;
   /** bytes, where the trace says them: at which record */
   readonly sizes: { readonly index: number; readonly bytes: bigint }[];
-}
-
-/** How a device was when the traced process came to it. */
-export interface Found {
-  readonly isBound: boolean;
-  /** the answer to LOOP_GET_STATUS64; undefined: nobody asked */
-  readonly status: LoopStatus | undefined;
-  /** 512-byte sectors */
-  readonly size: bigint | undefined;
-  /** logical block size, bytes; 0: nobody asked */
-  readonly blockSize: number;
-  readonly partitions: readonly Listed[];
 }
 
 export class Outlook {
@@ -120,77 +114,6 @@ export class Outlook {
     return (sizes.findLast((one) => one.index <= index) ?? sizes[0])?.bytes ?? 0n;
   }
 
-  /** What is said of a device from a record on, until the process changes it. */
-  found(number: number, from: number): Found {
-    let isBound: boolean | undefined;
-    let status: LoopStatus | undefined;
-    let size: bigint | undefined;
-    let blockSize = 0;
-    let partitions: readonly Listed[] | undefined;
-    for (let index = from; index < this.records.length; index++) {
-      const record = this.records[index];
-      if (record?.kind !== "call" || this.numberOf(index) !== number) continue;
-      if (changes(record)) {
-        isBound ??= !isConfiguring(record);
-        break;
-      }
-      const answer = this.answerTo(index);
-      if (answer === undefined) continue;
-      const { call, request } = record.words;
-      if (request === Ioctl.LOOP_GET_STATUS64) {
-        if (answer.result === -Errno.ENXIO) isBound ??= false;
-        if (answer.result !== 0) continue;
-        isBound ??= true;
-        status ??= statusAt(viewOf(answer.data), 0);
-      } else if (call === Call.ReadDisk && answer.result === 0) {
-        const view = viewOf(answer.data);
-        isBound ??= view.getBigUint64(DiskWord.Bound * 8, true) === 1n;
-        size ??= view.getBigUint64(DiskWord.Size * 8, true);
-      } else if (request === Ioctl.BLKGETSIZE64 && answer.result === 0) {
-        size ??= viewOf(answer.data).getBigUint64(0, true) / 512n;
-      } else if (request === Ioctl.BLKSSZGET && answer.result === 0) {
-        blockSize ||= viewOf(answer.data).getInt32(0, true);
-      } else if (call === Call.ListPartitions && answer.result >= 0) {
-        partitions ??= listedIn(answer);
-      }
-    }
-    return { isBound: isBound ?? false, status, size, blockSize, partitions: partitions ?? [] };
-  }
-
-  /** lo_file_name of a device, as it is first told. */
-  nameOf(number: number): Uint8Array | undefined {
-    for (const [index, record] of this.records.entries()) {
-      if (record.kind !== "call" || record.words.request !== Ioctl.LOOP_GET_STATUS64) continue;
-      const answer = this.numberOf(index) === number ? this.answerTo(index) : undefined;
-      if (answer?.result === 0) return statusAt(viewOf(answer.data), 0).name;
-    }
-    return undefined;
-  }
-
-  /** The diskseq of a device that is told next, 0: none. */
-  diskseqBehind(number: number, from: number): bigint {
-    for (let index = from; index < this.records.length; index++) {
-      const record = this.records[index];
-      if (record?.kind !== "call" || this.numberOf(index) !== number) continue;
-      const answer = this.answerTo(index);
-      const diskseq = answer === undefined ? 0n : saidIn(record.words, answer).diskseq;
-      if (diskseq !== 0n) return diskseq;
-    }
-    return 0n;
-  }
-
-  /** The size of a device that is told next, bytes. */
-  sizeBehind(number: number, from: number): bigint | undefined {
-    for (let index = from + 1; index < this.records.length; index++) {
-      const record = this.records[index];
-      if (record?.kind !== "call" || this.numberOf(index) !== number) continue;
-      const answer = this.answerTo(index);
-      if (record.words.request !== Ioctl.BLKGETSIZE64 || answer?.result !== 0) continue;
-      return viewOf(answer.data).getBigUint64(0, true);
-    }
-    return undefined;
-  }
-
   /**
    * Where a datagram is the last one that was read in one go: the record of the first of them, as
    * far as no more were waiting. Read in one go has one time.
@@ -201,11 +124,11 @@ export class Outlook {
     if (datagram?.kind !== "datagram") return undefined;
     const isOne = (index: number): boolean => {
       const record = records[index];
-      return record?.kind === "datagram" && record.group === datagram.group;
+      return isRead(record) && record.group === datagram.group;
     };
     const isSame = (index: number): boolean => {
       const record = records[index];
-      return record?.kind === "datagram" && record.at === datagram.at;
+      return isRead(record) && record.at === datagram.at;
     };
     let next = last + 1;
     while (next < records.length && !isOne(next)) next++;
@@ -221,16 +144,21 @@ export class Outlook {
     return count < Limit.DatagramSlots ? first : undefined;
   }
 
-  /** The kernel says that it made a device, in a record behind this one. */
-  isAddedBehind(number: number, from: number): boolean {
-    const path = `/devices/virtual/block/loop${number}`;
-    for (let index = from; index < this.records.length; index++) {
-      const record = this.records[index];
-      if (record?.kind !== "datagram") continue;
-      const [head = ""] = record.strings;
-      if (head.endsWith(`@${path}`)) return head === `add@${path}`;
+  /**
+   * How many more datagrams were lost when a datagram was read: the count is asked for behind it,
+   * before any that is read later.
+   */
+  lostWith(index: number): number {
+    const datagram = this.records[index];
+    if (datagram?.kind !== "datagram") return 0;
+    for (let next = index + 1; next < this.records.length; next++) {
+      const record = this.records[next];
+      if (record?.kind !== "loss" && !isRead(record)) continue;
+      if (record.group !== datagram.group) continue;
+      if (record.kind === "loss") return countOf(record);
+      if (record.at !== datagram.at) break;
     }
-    return false;
+    return 0;
   }
 
   #call(index: number, { words, data }: MadeCall, open: Map<number, Traced>): void {
@@ -290,7 +218,9 @@ export class Outlook {
       if (isLoop) subject.number = Number(word(StatWord.Minor));
     } else if (format === FileType.S_IFREG) {
       const image = this.#imageOf(word(StatWord.Device), word(StatWord.Inode));
-      this.images[image]?.sizes.push({ index, bytes: word(StatWord.Size) });
+      const bytes = word(StatWord.Size);
+      const sizes = this.images[image]?.sizes;
+      if (sizes?.at(-1)?.bytes !== bytes) sizes?.push({ index, bytes });
       subject.kind = "image";
       subject.image = image;
     } else if (subject.kind === "unknown") {
@@ -304,6 +234,16 @@ export class Outlook {
     this.images.push({ device, inode, sizes: [] });
     return this.images.length - 1;
   }
+}
+
+/** What was read from a socket. */
+function isRead(record: CallTraceRecord | undefined): record is HeardDatagram | RefusedDatagram {
+  return record?.kind === "datagram" || record?.kind === "refused";
+}
+
+/** Datagrams that are lost; where nobody knows how many it may be any number. */
+export function countOf({ count }: Loss): number {
+  return count === 0 ? Number.POSITIVE_INFINITY : count;
 }
 
 function traced(kind: Traced["kind"], number = -1, partition = 0): Traced {
@@ -324,20 +264,6 @@ function openedOf({ place, number, partition }: MadeCall["words"]): Traced {
     default:
       return traced("unknown");
   }
-}
-
-/** Whether a call makes another thing of a device. */
-function changes(made: MadeCall): boolean {
-  const { call, request } = made.words;
-  if (call === Call.Blkpg || isConfiguring(made)) return true;
-  return [
-    ...[Ioctl.LOOP_CLR_FD, Ioctl.LOOP_SET_STATUS64, Ioctl.LOOP_SET_CAPACITY],
-    ...[Ioctl.LOOP_CHANGE_FD, Ioctl.LOOP_SET_BLOCK_SIZE, Ioctl.BLKRRPART],
-  ].includes(request);
-}
-
-function isConfiguring({ words }: MadeCall): boolean {
-  return words.request === Ioctl.LOOP_CONFIGURE || words.request === Ioctl.LOOP_SET_FD;
 }
 
 /** The number of a loop device by its kernel name, -1: it is another. */

@@ -1,18 +1,17 @@
 /**
- * What others do to the devices of a trace, on the model: how they had left a device when the
- * traced process came to it, and the deeds that an acceptor may suppose, a small closed set.
+ * What others have made of the devices of a trace, on the model: how they had left a device when
+ * the traced process came to it. What they do while it is at work are deeds.
  */
-import { Action } from "../../../assembly/abi.ts";
 import { Routine } from "../../../assembly/kernel/routines.ts";
-import { BlkpgOperation, Lock, LoFlag, OpenFlag } from "../../../assembly/wire/linux.ts";
+import { BlkpgOperation, LoFlag, OpenFlag } from "../../../assembly/wire/linux.ts";
 import { type Model, type ModelCall, type ModelDisk, Step } from "../model.ts";
 import type { Branch } from "./branch.ts";
+import type { Foresight, Found } from "./foresight.ts";
 import type { TracedImages } from "./images.ts";
-import type { Found, Outlook } from "./outlook.ts";
 
 /** Processes of the model. */
 export const TRACED = 0;
-const OTHERS = 1;
+export const OTHERS = 1;
 /** Hears the events. */
 export const OBSERVER = 2;
 
@@ -22,38 +21,30 @@ const autoclear = LoFlag.LO_FLAGS_AUTOCLEAR;
 /** Of a device that nobody asked: device and inode are of no image. */
 const unknown = { flags: 0, offset: 0n, sizeLimit: 0n, device: 0n, inode: 0n } as const;
 
-/** What one of the others can do next to one device; false: not now. */
-export interface Deed {
-  readonly name: string;
-  readonly act: (branch: Branch) => boolean;
-}
-
 export class Outsiders {
   readonly #model: Model;
-  readonly #outlook: Outlook;
+  readonly #foresight: Foresight;
   readonly #images: TracedImages;
   readonly #control: number;
 
   /** The model's state is the one that the acceptance begins with. */
-  constructor(model: Model, outlook: Outlook, images: TracedImages) {
+  constructor(model: Model, foresight: Foresight, images: TracedImages) {
     this.#model = model;
-    this.#outlook = outlook;
+    this.#foresight = foresight;
     this.#images = images;
     this.#control = model.openControl(OTHERS, OpenFlag.O_RDWR);
   }
-
-  /* How others had left a device. */
 
   /** The device is there, not bound, and has no partitions but those that are told. */
   free(branch: Branch, number: number): void {
     this.make(number);
     if (this.#model.disk(number)?.isBound) this.#detach(branch, number);
-    this.#sweep(number);
+    this.sweep(number);
   }
 
   /** The device is as the trace finds it from its next record on; `isFree`: it is not bound. */
   adopt(branch: Branch, number: number, isFree: boolean): void {
-    const told = this.#outlook.found(number, branch.index);
+    const told = this.#foresight.found(number, branch.index);
     const found = isFree ? { ...told, isBound: false } : told;
     this.free(branch, number);
     if (found.isBound) this.#bind(branch, number, found);
@@ -70,20 +61,27 @@ export class Outsiders {
   occupy(number: number): void {
     const image = this.#model.openImage(OTHERS, this.#images.foreign, OpenFlag.O_RDWR);
     const disk = this.#attach(number, image, 0);
-    this.#call(Routine.Close, { a: disk });
-    this.#call(Routine.Close, { a: image });
+    this.call(Routine.Close, { a: disk });
+    this.call(Routine.Close, { a: image });
+  }
+
+  /** The same, as the trace shows it next; false: it does not. */
+  take(branch: Branch, number: number): boolean {
+    const found = this.#foresight.found(number, branch.index);
+    if (found.status !== undefined) this.#bind(branch, number, found);
+    return found.status !== undefined;
   }
 
   /** The device is there. */
   make(number: number): void {
     if (this.#model.disk(number) === undefined) {
-      this.#call(Routine.ControlAdd, { a: this.#control, b: number });
+      this.call(Routine.ControlAdd, { a: this.#control, b: number });
     }
   }
 
   #bind(branch: Branch, number: number, found: Found): void {
     const { flags, offset, sizeLimit, device, inode } = found.status ?? unknown;
-    const image = this.#imageOf(device, inode);
+    const image = this.#images.find(device, inode);
     const index = image < 0 ? this.#images.foreign : image;
     this.#images.learnPartitions(index, found.partitions);
     this.#images.readTable(index, branch.index, offset, sizeLimit);
@@ -95,30 +93,26 @@ export class Outsiders {
     const named = found.status && { name: found.status.name };
     const config = { d: found.blockSize, e: offset, f: sizeLimit, ...named };
     const disk = this.#attach(number, file, flags, config);
-    this.#call(Routine.Close, { a: file });
+    this.call(Routine.Close, { a: file });
     this.#leavePartitions(number, found);
     // Somebody keeps it.
-    if ((flags & autoclear) !== 0) this.#hold(branch, number, 0);
-    this.#call(Routine.Close, { a: disk });
-  }
-
-  #imageOf(device: bigint, inode: bigint): number {
-    return this.#outlook.images.findIndex((one) => one.device === device && one.inode === inode);
+    if ((flags & autoclear) !== 0) this.hold(branch, number);
+    this.call(Routine.Close, { a: disk });
   }
 
   /** Attaches as diskseq does: scanned once, by SET_STATUS64. -> the descriptor, still open */
   #attach(number: number, file: number, flags: number, more: ModelCall = {}): number {
     const mode = (flags & LoFlag.LO_FLAGS_READ_ONLY) !== 0 ? OpenFlag.O_RDONLY : OpenFlag.O_RDWR;
-    const disk = this.#call(Routine.Open, { a: number, b: mode });
+    const disk = this.call(Routine.Open, { a: number, b: mode });
     const config = { ...more, a: disk, b: file };
     const first = flags & ~partscan;
-    if (this.#call(Routine.Configure, { ...config, c: first }) < 0) {
-      this.#call(Routine.SetFd, config);
-      this.#call(Routine.SetStatus, { ...config, c: first });
+    if (this.call(Routine.Configure, { ...config, c: first }) < 0) {
+      this.call(Routine.SetFd, config);
+      this.call(Routine.SetStatus, { ...config, c: first });
     }
-    const drain = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
-    this.#call(Routine.Close, { a: drain });
-    if ((flags & partscan) !== 0) this.#call(Routine.SetStatus, { ...config, c: flags });
+    const drain = this.call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    this.call(Routine.Close, { a: drain });
+    if ((flags & partscan) !== 0) this.call(Routine.SetStatus, { ...config, c: flags });
     return disk;
   }
 
@@ -131,151 +125,97 @@ export class Outsiders {
     const image = this.#model.openImage(OTHERS, this.#images.foreign, OpenFlag.O_RDWR);
     if (!isBound) {
       this.#images.setSize(this.#images.foreign, endOf(found));
-      this.#call(Routine.Close, { a: this.#attach(number, image, 0) });
+      this.call(Routine.Close, { a: this.#attach(number, image, 0) });
     }
-    const disk = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    const disk = this.call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
     for (const one of partitions) {
       if (there.has(one.number)) continue;
       const [b, c] = [BlkpgOperation.BLKPG_ADD_PARTITION, one.number];
-      this.#call(Routine.Blkpg, { a: disk, b, c, e: one.start * 512n, f: one.size * 512n });
+      this.call(Routine.Blkpg, { a: disk, b, c, e: one.start * 512n, f: one.size * 512n });
     }
-    if (!isBound) this.#call(Routine.ClearFd, { a: disk });
-    this.#call(Routine.Close, { a: disk });
-    this.#call(Routine.Close, { a: image });
+    if (!isBound) this.call(Routine.ClearFd, { a: disk });
+    this.call(Routine.Close, { a: disk });
+    this.call(Routine.Close, { a: image });
   }
 
   /** Deletes all partitions; false: there are none. */
-  #sweep(number: number): boolean {
+  sweep(number: number): boolean {
     const partitions = this.#model.disk(number)?.partitions ?? [];
     if (partitions.length === 0) return false;
     const b = BlkpgOperation.BLKPG_DEL_PARTITION;
     return this.#onDisk(number, (disk) => {
-      for (const one of partitions) this.#call(Routine.Blkpg, { a: disk, b, c: one.number });
+      for (const one of partitions) this.call(Routine.Blkpg, { a: disk, b, c: one.number });
       return true;
     });
   }
 
   #detach(branch: Branch, number: number): void {
     for (const one of branch.held) {
-      if (one.number === number) this.#call(Routine.Close, { a: one.file });
+      if (one.number === number) this.call(Routine.Close, { a: one.file });
     }
     branch.held = branch.held.filter((one) => one.number !== number);
     this.#clear(number);
   }
 
-  #hold(branch: Branch, number: number, partition: number, claim = 0): boolean {
-    const flags = OpenFlag.O_RDONLY | claim;
-    const file = this.#call(Routine.Open, { a: number, b: flags, c: partition });
-    if (file >= 0) branch.held = [...branch.held, { number, partition, file }];
+  /** They open a device and keep it. */
+  hold(branch: Branch, number: number, claim = 0): boolean {
+    const file = this.call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY | claim });
+    if (file >= 0) branch.held = [...branch.held, { number, partition: 0, file }];
     return file >= 0;
   }
 
-  /** The result; -1: it would wait, or its process has no room for it. */
-  #call(routine: Routine, call: ModelCall): number {
+  /** A whole call of theirs: the result; -1: it would wait, or there is no room for it. */
+  call(routine: Routine, call: ModelCall): number {
     const task = this.#model.begin(OTHERS, routine, call);
     if (task < 0 || this.#model.run(task) !== Step.Done) return -1;
     return this.#model.finish(task);
   }
 
-  /* What they may have done. */
-
-  /** All that they can do to a device now, the likely first. */
-  deeds(branch: Branch, number: number): Deed[] {
+  /** What the trace shows next and is not there: somebody's partitions, somebody's flag. */
+  missing(branch: Branch, number: number): string | undefined {
+    const found = this.#foresight.found(number, branch.index);
     const disk = this.#model.disk(number);
-    if (disk === undefined) return [];
-    const name = `loop${number}`;
-    const partitions = disk.partitions.map((one) => one.number);
-    const held = branch.held.filter((one) => one.number === number);
-    const nodes = [0, ...partitions].map((partition) => ({
-      partition,
-      name: partition === 0 ? name : `${name}p${partition}`,
-    }));
-    return [
-      { name: `${name}: opened and closed`, act: () => this.#visit(number) },
-      ...held.map((one) => ({
-        name: `${name}${one.partition === 0 ? "" : `p${one.partition}`}: closed`,
-        act: (on: Branch) => this.#close(on, one),
-      })),
-      ...nodes.map((one) => ({
-        name: `${one.name}: opened`,
-        act: (on: Branch) => this.#hold(on, number, one.partition),
-      })),
-      { name: `${name}: table read again`, act: () => this.#reread(number) },
-      ...nodes.map((one) => ({
-        name: `${one.name}: a change told`,
-        act: () => this.#model.trigger(number, one.partition, Action.Change) === 0,
-      })),
-      {
-        name: `${name}: opened for itself alone`,
-        act: (on: Branch) => this.#hold(on, number, 0, OpenFlag.O_EXCL),
-      },
-      ...this.added(branch, number),
-      { name: `${name}: partitions removed`, act: () => this.#sweep(number) },
-      ...(disk.isBound ? [{ name: `${name}: detached`, act: () => this.#clear(number) }] : []),
-      ...(disk.isBound ? [] : [this.#attached(number)]),
-    ];
-  }
-
-  #attached(number: number): Deed {
-    const act = (): boolean => {
-      this.occupy(number);
-      return this.#model.disk(number)?.isBound === true;
-    };
-    return { name: `loop${number}: attached`, act };
-  }
-
-  /** What the trace shows next is not all there: somebody's partitions, somebody's flag. */
-  added(branch: Branch, number: number): Deed[] {
-    const found = this.#outlook.found(number, branch.index);
-    const disk = this.#model.disk(number);
-    if (disk === undefined) return [];
+    if (disk === undefined) return undefined;
+    if (allows(found, disk)) return `loop${number}: partitions allowed`;
     const there = disk.partitions.map((one) => one.number);
-    const isScanned = ((found.status?.flags ?? 0) & ~disk.flags & partscan) !== 0;
-    if (!isScanned && found.partitions.every((one) => there.includes(one.number))) return [];
-    const act = (): boolean => {
+    const isAll = found.partitions.every((one) => there.includes(one.number));
+    return isAll ? undefined : `loop${number}: partitions added`;
+  }
+
+  /** Makes what is missing. */
+  complete(branch: Branch, number: number): void {
+    const found = this.#foresight.found(number, branch.index);
+    const disk = this.#model.disk(number);
+    if (disk !== undefined && allows(found, disk)) {
       // As partx does, which makes all of them anew.
-      if (isScanned) this.#allowPartscan(number, disk);
-      if (isScanned) this.#sweep(number);
-      this.#leavePartitions(number, found);
-      return true;
-    };
-    return [{ name: `loop${number}: partitions ${isScanned ? "allowed" : "added"}`, act }];
+      this.#allowPartscan(number, disk);
+      this.sweep(number);
+    }
+    this.#leavePartitions(number, found);
   }
 
   #allowPartscan(number: number, { flags, offset, sizeLimit }: ModelDisk): void {
-    const name = this.#outlook.nameOf(number);
+    const name = this.#foresight.nameOf(number);
     const status = { c: flags | partscan, e: offset, f: sizeLimit, ...(name && { name }) };
-    this.#onDisk(number, (a) => this.#call(Routine.SetStatus, { a, ...status }) === 0);
-  }
-
-  #visit(number: number): boolean {
-    return this.#onDisk(number, () => true);
-  }
-
-  #close(branch: Branch, { file }: { readonly file: number }): boolean {
-    branch.held = branch.held.filter((one) => one.file !== file);
-    return this.#call(Routine.Close, { a: file }) === 0;
-  }
-
-  /** As udevd does: only where nobody has a lock. */
-  #reread(number: number): boolean {
-    return this.#onDisk(number, (a) => {
-      const isFree = this.#model.flock(OTHERS, a, Lock.LOCK_EX | Lock.LOCK_NB) === 0;
-      return isFree && this.#call(Routine.Reread, { a }) === 0;
-    });
+    this.#onDisk(number, (a) => this.call(Routine.SetStatus, { a, ...status }) === 0);
   }
 
   #clear(number: number): boolean {
-    return this.#onDisk(number, (a) => this.#call(Routine.ClearFd, { a }) === 0);
+    return this.#onDisk(number, (a) => this.call(Routine.ClearFd, { a }) === 0);
   }
 
   /** Opened for reading while it is worked on; false also where that cannot be. */
   #onDisk(number: number, work: (file: number) => boolean): boolean {
-    const file = this.#call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
+    const file = this.call(Routine.Open, { a: number, b: OpenFlag.O_RDONLY });
     if (file < 0) return false;
     const isDone = work(file);
-    return this.#call(Routine.Close, { a: file }) === 0 && isDone;
+    return this.call(Routine.Close, { a: file }) === 0 && isDone;
   }
+}
+
+/** Somebody has set LO_FLAGS_PARTSCAN. */
+function allows({ status }: Found, { flags }: ModelDisk): boolean {
+  return ((status?.flags ?? 0) & ~flags & partscan) !== 0;
 }
 
 /** Bytes that hold all partitions. */
@@ -284,12 +224,9 @@ function endOf({ partitions }: Found): bigint {
   return ends.reduce((last, end) => (end > last ? end : last), 1n << 20n);
 }
 
-/** A device that nobody of ours has is as they like, until we come to it again. */
-export function theirs(number: number): Deed {
-  const act = (branch: Branch): boolean => {
-    branch.roles.set(number, "theirs");
-    branch.owed = branch.owed.filter((one) => one.number !== number);
-    return true;
-  };
-  return { name: `loop${number}: used for something else`, act };
+/** A device that nobody of ours has is as they like from here on, until we come to it again. */
+export function handOver(branch: Branch, number: number): void {
+  branch.roles.set(number, "theirs");
+  branch.owed = branch.owed.filter((one) => one.number !== number);
+  branch.tell(`loop${number}: used for something else`);
 }

@@ -8,11 +8,12 @@ import { Errno, Ioctl, Lock, OpenFlag } from "../../../assembly/wire/linux.ts";
 import { LoopConfig } from "../../../assembly/wire/loop.ts";
 import type { Completion, MadeCall } from "../../call-trace.ts";
 import type { Model } from "../model.ts";
-import { type Answer, isTorn, saidIn, statusAt, viewOf } from "./answers.ts";
+import { type Answer, isSameImage, isTorn, saidIn, statusAt, viewOf } from "./answers.ts";
 import type { Branch, OpenFile, Pending } from "./branch.ts";
+import type { Foresight } from "./foresight.ts";
 import type { TracedImages } from "./images.ts";
 import type { Outlook, Traced } from "./outlook.ts";
-import { type Outsiders, TRACED } from "./outsiders.ts";
+import { handOver, type Outsiders, TRACED } from "./outsiders.ts";
 
 const nothing: OpenFile = { file: -1, image: -1, number: -1 };
 const isOthers = "what sysfs shows of devices of others";
@@ -20,23 +21,34 @@ const isOthers = "what sysfs shows of devices of others";
 export class Performer {
   readonly #model: Model;
   readonly #outlook: Outlook;
+  readonly #foresight: Foresight;
   readonly #images: TracedImages;
   readonly #outsiders: Outsiders;
 
-  constructor(model: Model, outlook: Outlook, images: TracedImages, outsiders: Outsiders) {
+  constructor(
+    model: Model,
+    outlook: Outlook,
+    foresight: Foresight,
+    images: TracedImages,
+    outsiders: Outsiders,
+  ) {
     this.#model = model;
     this.#outlook = outlook;
+    this.#foresight = foresight;
     this.#images = images;
     this.#outsiders = outsiders;
   }
 
   /** Nobody of ours has the device open, or is about to, and it is not bound. */
-  isOver({ files, pending }: Branch, number: number): boolean {
-    if (this.#model.disk(number)?.isBound) return false;
-    const isOpen = [...files.values()].some((opened) => opened.number === number);
+  isOver(branch: Branch, number: number): boolean {
+    return !this.#model.disk(number)?.isBound && this.#isLeft(branch, number);
+  }
+
+  #isLeft({ files, pending }: Branch, number: number): boolean {
     const isAsked = ({ index, task, answer }: Pending): boolean =>
       this.#outlook.numberOf(index) === number && (task >= 0 || answer !== undefined);
-    return !isOpen && ![...pending.values()].some(isAsked);
+    const isOne = (opened: OpenFile): boolean => opened.number === number;
+    return ![...files.values()].some(isOne) && ![...pending.values()].some(isAsked);
   }
 
   /**
@@ -90,19 +102,25 @@ export class Performer {
     return undefined;
   }
 
-  /**
-   * A device that is followed; but where we had let go of it, and its number has risen, others used
-   * it meanwhile.
-   */
+  /** A device that is followed; but where we had let go of it others may have used it meanwhile. */
   #isStillOurs(branch: Branch, number: number): boolean {
     if (branch.roles.get(number) !== "followed") return false;
-    const diskseq = this.#outlook.diskseqBehind(number, branch.index);
-    const model = this.#model.disk(number)?.diskseq ?? 0n;
-    if (diskseq === 0n || model === 0n || branch.canPair(number, diskseq, model)) return true;
-    if (!this.isOver(branch, number)) return true;
-    branch.tell(`loop${number}: used for something else`);
-    branch.roles.set(number, "theirs");
+    if (!this.#isLeft(branch, number) || !this.#isOther(branch, number)) return true;
+    handOver(branch, number);
     return false;
+  }
+
+  /** What the trace shows of a device next is another instance than the model's. */
+  #isOther(branch: Branch, number: number): boolean {
+    const disk = this.#model.disk(number);
+    const diskseq = this.#foresight.diskseqBehind(number, branch.index);
+    const model = disk?.diskseq ?? 0n;
+    if (diskseq !== 0n && model !== 0n) return !branch.canPair(number, diskseq, model);
+    const { isBound, status } = this.#foresight.found(number, branch.index);
+    if (isBound === undefined || disk === undefined) return false;
+    if (!isBound || !disk.isBound) return isBound !== disk.isBound;
+    const before = this.#foresight.statusBefore(number, branch.index);
+    return before !== undefined && status !== undefined && !isSameImage(before, status);
   }
 
   /** From here on a device is judged. */
@@ -157,11 +175,14 @@ export class Performer {
     const isFree = request === Ioctl.LOOP_CTL_GET_FREE;
     const asked = Number(BigInt.asIntN(32, argument));
     const number = result >= 0 ? result : isFree ? -1 : asked;
+    if (isFree && this.#model.disk(number)?.isBound && this.#isLeft(branch, number)) {
+      handOver(branch, number);
+    }
     if (number < 0 || this.#isStillOurs(branch, number)) {
       this.#occupyBelow(branch, number, isFree);
       return;
     }
-    const isNew = isFree ? this.#outlook.isAddedBehind(number, branch.index) : result >= 0;
+    const isNew = isFree ? this.#foresight.isAddedBehind(number, branch.index) : result >= 0;
     if (isNew) {
       for (let below = 0; below < number; below++) this.#outsiders.make(below);
     } else {
@@ -171,11 +192,15 @@ export class Performer {
     branch.roles.set(number, "followed");
   }
 
-  /** The lowest free one is told: those below that are not followed are not free. */
+  /** The lowest free one is told: those below of which we have let go are not free. */
   #occupyBelow(branch: Branch, number: number, isFree: boolean): void {
     for (let below = 0; isFree && below < number; below++) {
       const disk = this.#model.disk(below);
-      if (disk === undefined || disk.isBound || branch.roles.get(below) === "followed") continue;
+      if (disk === undefined || disk.isBound) continue;
+      if (branch.roles.get(below) === "followed") {
+        if (!this.#isLeft(branch, below)) continue;
+        handOver(branch, below);
+      }
       this.#outsiders.occupy(below);
       branch.roles.set(below, "theirs");
     }
@@ -184,7 +209,7 @@ export class Performer {
   /** A file has grown to what the device shows next. */
   #grow(number: number, index: number): void {
     const disk = this.#model.disk(number);
-    const bytes = this.#outlook.sizeBehind(number, index);
+    const bytes = this.#foresight.sizeBehind(number, index);
     if (disk === undefined || bytes === undefined) return;
     if (disk.backing >= 0) this.#images.setSize(disk.backing, disk.offset + bytes);
   }
@@ -212,9 +237,10 @@ export class Performer {
   /** Partitions that are there next, although nobody of ours made them, are others'. */
   catchUp(branch: Branch, number: number): void {
     if (branch.pending.size > 0) return;
-    for (const deed of this.#outsiders.added(branch, number)) {
-      if (deed.act(branch)) branch.tell(deed.name);
-    }
+    const missing = this.#outsiders.missing(branch, number);
+    if (missing === undefined) return;
+    this.#outsiders.complete(branch, number);
+    branch.tell(missing);
   }
 
   /** Its task in the model. */
@@ -287,7 +313,8 @@ export class Performer {
       return recorded === model || isBacking === true;
     }
     if (model < 0 || !isFollowed(model)) return true;
-    return recorded >= 0 && recorded < model;
+    if (recorded >= 0 && recorded < model) return true;
+    return !this.#isStillOurs(branch, model);
   }
 
   /** What follows from an answer that is the same. */

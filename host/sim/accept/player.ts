@@ -3,7 +3,7 @@
  * compared. Follows one way only, and says where it ends; what else could have happened is the
  * search's.
  */
-import { Call, Group } from "../../../assembly/abi.ts";
+import { Action, Call, Group } from "../../../assembly/abi.ts";
 import { Ioctl } from "../../../assembly/wire/linux.ts";
 import type { Completion, HeardDatagram } from "../../call-trace.ts";
 import { syscallName } from "../../names.ts";
@@ -11,8 +11,8 @@ import { type Model, Step } from "../model.ts";
 import { readEvents } from "../trace-compare.ts";
 import { type Answer, saidIn } from "./answers.ts";
 import type { Branch, Pending } from "./branch.ts";
-import { diskseqOf, isSameEvent, numberOfEvent } from "./events.ts";
-import type { Outlook } from "./outlook.ts";
+import { askedIn, askedLike, diskseqOf, isSameEvent, numberOfEvent } from "./events.ts";
+import { countOf, type Outlook } from "./outlook.ts";
 import { OBSERVER } from "./outsiders.ts";
 import type { Performer } from "./performer.ts";
 
@@ -65,7 +65,7 @@ export class Player {
         break;
       case "loss":
         if (record.group !== Group.Kernel) break;
-        branch.lost += record.count === 0 ? Number.POSITIVE_INFINITY : record.count;
+        branch.lost += countOf(record);
     }
     if (parting === undefined) branch.index += 1;
     return parting;
@@ -181,9 +181,8 @@ export class Player {
       return diskseq === 0n ? text : `${text}, diskseq ${diskseq}`;
     };
     const what = `${syscallName(words.call, words.request)} answers`;
-    // Where another number is found, it is about the one that the model found.
     const isSearch = searches.includes(words.call) || words.request === Ioctl.LOOP_CTL_GET_FREE;
-    const number = isSearch ? (model?.result ?? -1) : this.#outlook.numberOf(made.index);
+    const number = isSearch ? firstOf(recorded, model) : this.#outlook.numberOf(made.index);
     return { line, what, recorded: spell(recorded), model: spell(model), number };
   }
 
@@ -218,8 +217,9 @@ export class Player {
   #matches(branch: Branch, number: number, strings: readonly string[]): boolean {
     const diskseq = diskseqOf(strings);
     const owed = branch.owed.filter((one) => one.number === number);
+    const lost = branch.lost + this.#outlook.lostWith(branch.index);
     for (const [skipped, one] of owed.entries()) {
-      if (skipped > branch.lost) break;
+      if (skipped > lost) break;
       if (!isSameEvent(strings, one.strings)) continue;
       if (!branch.pair(number, diskseq, diskseqOf(one.strings))) continue;
       branch.lost -= skipped;
@@ -227,6 +227,7 @@ export class Player {
       branch.owed = branch.owed.filter((left) => !gone.has(left));
       return true;
     }
+    if (this.#isAskedFor(branch, number, strings)) return true;
     const pairs = branch.pairs.get(number) ?? [];
     if (diskseq !== 0n && pairs.length > 0 && pairs.every((one) => diskseq < one.recorded)) {
       branch.passOver("events of instances before");
@@ -240,15 +241,46 @@ export class Player {
     return true;
   }
 
+  /**
+   * Whether somebody had the kernel tell an event, which any process may that may write to sysfs:
+   * of the device as it is, or as it was before what is still owed.
+   */
+  #isAskedFor(branch: Branch, number: number, strings: readonly string[]): boolean {
+    const asked = askedIn(strings);
+    if (asked === undefined) return false;
+    this.hear(branch);
+    const { action, partition } = asked;
+    const isThere = this.#model.trigger(number, partition, action) === 0;
+    const [now] = readEvents(this.#model, this.#socket);
+    const owed = branch.owed.filter((one) => one.number === number).map((one) => one.strings);
+    const removed = owed.find((one) => one[0] === strings[0]?.replace(/^\w+/, "remove"));
+    const was = removed && askedLike(removed, asked);
+    const like = isThere ? now : was;
+    if (like === undefined || !isSameEvent(strings, like)) return false;
+    const instances = [...owed, like].map(diskseqOf);
+    if (!instances.some((one) => branch.pair(number, diskseqOf(strings), one))) return false;
+    const name = `loop${number}${partition === 0 ? "" : `p${partition}`}`;
+    branch.tell(`${name}: ${Action[action].toLowerCase()} told`);
+    return true;
+  }
+
   /** What was sent before a socket was emptied was read by then. */
   #expectNone(branch: Branch, line: number): Parting | undefined {
-    if (branch.lost > 0) return undefined;
+    if (branch.lost + this.#outlook.lostWith(branch.index) > 0) return undefined;
     const since = this.#outlook.emptiedSince(branch.index);
     if (since === undefined) return undefined;
     const missing = branch.owed.find((owed) => owed.index < since);
     if (missing === undefined) return undefined;
     return parting(line, "by now the event", undefined, missing.strings, missing.number);
   }
+}
+
+/** Where another number is found it is about the lower one: one of both says that it is not so. */
+function firstOf(...answers: readonly (Answer | undefined)[]): number {
+  const found = answers.flatMap((answer) =>
+    answer !== undefined && answer.result >= 0 ? [answer.result] : [],
+  );
+  return found.length === 0 ? -1 : Math.min(...found);
 }
 
 function parting(
