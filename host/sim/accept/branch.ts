@@ -15,6 +15,8 @@ export interface Pending {
   readonly task: number;
   /** the model's answer, once there is one */
   readonly answer: Answer | undefined;
+  /** of a close: what its descriptor was; another open may be given the number before the answer */
+  readonly closes?: OpenFile | undefined;
   /** of a look at sysfs: what was there before what happened meanwhile */
   readonly earlier?: Answer | undefined;
 }

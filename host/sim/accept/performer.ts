@@ -16,6 +16,7 @@ import type { Outlook, Traced } from "./outlook.ts";
 import { handOver, type Outsiders, TRACED } from "./outsiders.ts";
 
 const nothing: OpenFile = { file: -1, image: -1, number: -1 };
+const absent = "nodes that are not there";
 const isOthers = "what sysfs shows of devices of others";
 
 export class Performer {
@@ -45,8 +46,9 @@ export class Performer {
   }
 
   #isLeft({ files, pending }: Branch, number: number): boolean {
-    const isAsked = ({ index, task, answer }: Pending): boolean =>
-      this.#outlook.numberOf(index) === number && (task >= 0 || answer !== undefined);
+    const isAsked = ({ index, task, answer, closes }: Pending): boolean =>
+      this.#outlook.numberOf(index) === number &&
+      (task >= 0 || answer !== undefined || closes !== undefined);
     const isOne = (opened: OpenFile): boolean => opened.number === number;
     return ![...files.values()].some(isOne) && ![...pending.values()].some(isAsked);
   }
@@ -95,9 +97,10 @@ export class Performer {
       if (traced?.kind !== "disk") return "what is neither an image nor a loop device";
       if ((words.request & OpenFlag.O_PATH) !== 0) return "nodes that are only named";
     }
-    if (traced?.kind !== "disk") return traced?.kind === "control" ? undefined : "nodes of others";
+    if (traced?.kind === "control") return answer && answer.result < 0 ? absent : undefined;
+    if (traced?.kind !== "disk") return "nodes of others";
     if (this.#isStillOurs(branch, traced.number)) return undefined;
-    if (answer !== undefined && answer.result === -Errno.ENOENT) return "nodes that are not there";
+    if (answer !== undefined && answer.result === -Errno.ENOENT) return absent;
     this.#follow(branch, traced.number, false);
     return undefined;
   }
@@ -131,12 +134,13 @@ export class Performer {
 
   #prepareOnFile(
     branch: Branch,
-    { words, index }: Pending,
+    { words, index, closes }: Pending,
     answer: Completion | undefined,
   ): string | undefined {
     const subject = this.#outlook.subjectOf(index);
-    if (!branch.files.has(words.descriptor)) this.#borrow(branch, words.descriptor, subject);
-    const { file, image } = branch.files.get(words.descriptor) ?? nothing;
+    const isKnown = closes !== undefined || branch.files.has(words.descriptor);
+    if (!isKnown) this.#borrow(branch, words.descriptor, subject);
+    const { file, image } = closes ?? branch.files.get(words.descriptor) ?? nothing;
     if (file < 0) return "what is neither an image nor a loop device";
     if (image >= 0) this.#images.resize(image, this.#outlook.answerIndex(index));
     switch (words.request) {
@@ -244,7 +248,7 @@ export class Performer {
   }
 
   /** Its task in the model. */
-  begin(branch: Branch, { words, index }: Pending): number {
+  begin(branch: Branch, { words, index, closes }: Pending): number {
     const { callWords, buffers } = this.#model;
     const made = this.#outlook.records[index] as MadeCall;
     const put = (word: CallWord, value: number | bigint): void =>
@@ -255,7 +259,7 @@ export class Performer {
     const isDisk = isNode && words.call === Call.Open && traced?.kind === "disk";
     put(CallWord.Call, words.call);
     put(CallWord.Step, words.step);
-    put(CallWord.Descriptor, isDisk ? -1 : fileOf(words.descriptor));
+    put(CallWord.Descriptor, isDisk ? -1 : (closes?.file ?? fileOf(words.descriptor)));
     put(CallWord.Request, words.request);
     put(CallWord.Place, isDisk ? Place.Disk : words.place);
     put(CallWord.Number, isDisk ? traced.number : words.number);
@@ -318,14 +322,19 @@ export class Performer {
   }
 
   /** What follows from an answer that is the same. */
-  settle(branch: Branch, { words, index }: Pending, recorded: Completion, answer: Answer): void {
+  settle(
+    branch: Branch,
+    { words, index, closes }: Pending,
+    recorded: Completion,
+    answer: Answer,
+  ): void {
     const { result, data } = recorded;
     if (words.call === Call.Open && result >= 0) {
       const traced = this.#outlook.openedBy(index);
       const { image = -1, number = -1 } = traced ?? {};
       branch.files.set(result, { file: answer.result, image, number });
     }
-    if (words.call === Call.Close) branch.files.delete(words.descriptor);
+    if (words.call === Call.Close && closes === undefined) branch.files.delete(words.descriptor);
     if (words.call === Call.Pread && result > 0) this.#learn(branch, words, data);
   }
 
@@ -342,9 +351,9 @@ export class Performer {
   }
 
   /** A descriptor of what the model has not. */
-  passOver(branch: Branch, { words, index }: Pending, { result }: Completion): void {
+  passOver(branch: Branch, { words, index, closes }: Pending, { result }: Completion): void {
     if (words.call === Call.Open && result >= 0) branch.files.set(result, nothing);
-    if (words.call === Call.Close) branch.files.delete(words.descriptor);
+    if (words.call === Call.Close && closes === undefined) branch.files.delete(words.descriptor);
     const isAttach = words.request === Ioctl.LOOP_CONFIGURE || words.request === Ioctl.LOOP_SET_FD;
     if (isAttach && result >= 0) branch.roles.set(this.#outlook.numberOf(index), "theirs");
   }

@@ -53,7 +53,9 @@ export class Player {
       case "call": {
         const { words } = record;
         const made = { index: branch.index, words, task: -1, answer: undefined };
-        branch.pending.set(words.ticket, made);
+        const closes = words.call === Call.Close ? branch.files.get(words.descriptor) : undefined;
+        if (closes !== undefined) branch.files.delete(words.descriptor);
+        branch.pending.set(words.ticket, { ...made, closes });
         break;
       }
       case "completion":
