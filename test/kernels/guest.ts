@@ -97,7 +97,7 @@ async function runGuest(order: Order, initial: string): Promise<Ended> {
   const child = spawn(
     "qemu-system-x86_64",
     [
-      ...["-accel", "tcg,thread=multi", "-cpu", processor, "-smp", "2", "-m", "3G"],
+      ...["-accel", "tcg,thread=single", "-cpu", processor, "-smp", "2", "-m", "3G"],
       ...["-nographic", "-no-reboot", "-net", "none", "-monitor", "none"],
       ...["-kernel", kernel.kernel, "-initrd", initial, "-append", parameters.join(" ")],
       ...["-serial", `file:${join(directory, "console.log")}`, "-serial", "stdio"],
