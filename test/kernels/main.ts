@@ -3,9 +3,9 @@
  * boots each under qemu, runs in it the end-to-end tests that the host runs, and measures attaches
  * beside rivals. `--only tests` or `--only rivals` leaves the other out; `--only locks` compares
  * the lock that diskseq takes with the other that it could; `--tests WORD` runs those files only
- * whose names contain it; `--count N` is diskseq's attaches beside each rival. Prints a line for
- * each step and each file, the README's table, and the totals. Exits 1 when a kernel failed, 2 at
- * wrong words, 3 where the machine lacks something.
+ * whose names contain it, `--beside WORD` those rivals; `--count N` is diskseq's attaches beside
+ * each rival. Prints a line for each step and each file, the README's table, and the totals. Exits
+ * 1 when a kernel failed, 2 at wrong words, 3 where the machine lacks something.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ import { hasUdev, makeUdev, udevSuites } from "./udevs.ts";
 const atOnce = 2;
 
 function usage(text: string): never {
-  const options = "[--only tests|rivals|locks] [--tests WORD]... [--count N]";
+  const options = "[--only tests|rivals|locks] [--tests WORD]... [--beside WORD] [--count N]";
   console.error(`${text}\nnpm run test:kernels -- ${options} [${eras.join("|")}]...`);
   process.exit(2);
 }
@@ -36,19 +36,22 @@ function readWords() {
       options: {
         only: { type: "string" },
         tests: { type: "string", multiple: true },
-        count: { type: "string", default: "20" },
+        beside: { type: "string", default: "" },
+        count: { type: "string", default: "100" },
       },
     });
     const unknown = positionals.find((word) => !(eras as readonly string[]).includes(word));
     if (unknown !== undefined) usage(`no kernel is called '${unknown}'`);
     const chosen = eras.filter((era) => positionals.length === 0 || positionals.includes(era));
-    const { only, tests = defaultTests, count } = values;
+    const { only, tests = defaultTests, beside, count } = values;
     if (only !== undefined && !["tests", "rivals", "locks"].includes(only)) usage(`--only ${only}`);
+    if (!/^[\w ]*$/.test(beside)) usage(`--beside ${beside}`);
     if (!/^[1-9]\d{0,5}$/.test(count)) usage(`--count ${count} is no number from 1 on`);
     const work: Work = {
       tests: only === undefined || only === "tests" ? tests : [],
       count: only === "tests" ? 0 : Number(count),
       measured: only === "locks" ? "locks" : "rivals",
+      beside,
     };
     return { chosen, work };
   } catch (error) {

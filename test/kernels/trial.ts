@@ -57,6 +57,8 @@ export interface Work {
   readonly count: number;
   /** what is measured so */
   readonly measured: "rivals" | "locks";
+  /** part of the names of the rivals */
+  readonly beside: string;
 }
 
 /** What was measured beside rivals in the latest run with a kernel; not there where nothing was. */
@@ -68,7 +70,7 @@ export function resultsOf(era: Era): string {
 export async function testKernel(
   era: Era,
   packageArchive: string,
-  { tests, count, measured }: Work,
+  { tests, count, measured, beside }: Work,
 ): Promise<boolean> {
   const say = (line: string) => console.log(`${era.padEnd(5)}${line}`);
   const directory = join(cache, `run-${era}`);
@@ -87,7 +89,9 @@ export async function testKernel(
     ...(tests.length > 0 ? [`node build/test/run.js ${tests.join(" ")} || failed=1`] : []),
     "export DISKSEQ_TRACE=$DISKSEQ_TEST_TRACES/rivals",
     "mkdir -p $DISKSEQ_TRACE",
-    ...(count > 0 ? [`node ${rivalsPath} ${count} ${table} ${measured} || failed=1`] : []),
+    ...(count > 0
+      ? [`node ${rivalsPath} ${count} ${table} ${measured} '${beside}' || failed=1`]
+      : []),
     "exit $failed",
   ];
   const udevs = count > 0 ? udevSuites.map(udevArchive) : [];

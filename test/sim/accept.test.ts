@@ -175,7 +175,7 @@ function askedFor(event: string, change: readonly (readonly [string, string])[])
   return JSON.stringify(record);
 }
 
-test("what somebody had the kernel tell is accepted of what is there, and of nothing else", async () => {
+test("what somebody had the kernel tell is accepted of what is there only", async () => {
   await recordAttach(path, "6.1.192");
   const lines = linesOf();
   const added = eventOf(lines, "add@/devices/virtual/block/loop0/loop0p1");

@@ -35,7 +35,7 @@ const columns = [
 const comparedLeast = 5;
 const comparedPart = 1 / 10;
 
-const [count = "", file = "", what = ""] = process.argv.slice(2);
+const [count = "", file = "", what = "", beside = ""] = process.argv.slice(2);
 const plans: Record<string, Plan> = {
   rivals: { tools, ways: tools.filter(isWay).length, isBeside: () => true },
   locks: { tools: locks, ways: 1, isBeside: ({ name }) => /^(none|udevd .*)$/.test(name) },
@@ -52,7 +52,8 @@ const watcher = await Watcher.start();
 
 const rows: Row[] = [];
 console.log(`# ${spelled(columns)}`);
-for (const [index, rival] of (await allRivals()).filter(plan.isBeside).entries()) {
+const rivals = (await allRivals()).filter((one) => plan.isBeside(one) && one.name.includes(beside));
+for (const [index, rival] of rivals.entries()) {
   const began = performance.now();
   const atWork = await rival.start(others);
   const around = { rival, atWork };
@@ -79,16 +80,16 @@ process.exitCode = own.every(isClean) ? 0 : 1;
 
 function isMeasured({ isOwn, beside }: Tool, rival: Rival): boolean {
   if (beside !== undefined && beside !== rival.name) return false;
-  return isOwn === true || rival.ownCost === undefined;
+  return isOwn === true || rival.isOurs !== true;
 }
 
 function isWay({ isOwn, beside }: Tool): boolean {
   return isOwn === true && beside === undefined;
 }
 
-function attachesOf({ isOwn }: Tool, { ownCost = 1 }: Rival, ways: number): number {
-  if (!isOwn) return Math.max(comparedLeast, Math.round(Number(count) * comparedPart));
-  return Math.ceil(Number(count) / ownCost / ways);
+function attachesOf({ isOwn }: Tool, { part = 1 }: Rival, ways: number): number {
+  const all = Number(count) * part;
+  return isOwn ? Math.ceil(all / ways) : Math.max(comparedLeast, Math.round(all * comparedPart));
 }
 
 /** Its partitions have the numbers of others, and are elsewhere. */

@@ -19,8 +19,10 @@ export interface Rival {
   readonly isTaker?: boolean;
   /** It makes events of what never was: an attach is waited for by events, too. */
   readonly isLiar?: boolean;
-  /** It can be measured with diskseq only, and costs so many times as much as others. */
-  readonly ownCost?: number;
+  /** Nothing but diskseq can be measured beside it. */
+  readonly isOurs?: boolean;
+  /** Of the count, what falls to it; default 1: all. */
+  readonly part?: number;
   /** `others`: images that nobody else attaches. */
   start(others: readonly string[]): Promise<AtWork>;
 }
@@ -48,7 +50,8 @@ export async function allRivals(): Promise<Rival[]> {
   const roots = ["/"];
   const newer = join("/", guestUdevs);
   if (existsSync(newer)) roots.push(...readdirSync(newer).map((suite) => join(newer, suite)));
-  const udevds = await Promise.all(roots.map(udevdOf));
+  // All versions are one rival.
+  const udevds = await Promise.all(roots.map((root) => udevdOf(root, 1 / roots.length)));
   const byVersion = udevds.sort((a, b) => a.name.localeCompare(b.name));
   return [
     { name: "none", start: async () => ({ calm: linger, end: async () => {} }) },
@@ -58,7 +61,8 @@ export async function allRivals(): Promise<Rival[]> {
     { name: "thief", isTaker: true, start: startThieves },
     { name: "flood", isLiar: true, start: () => program("flood") },
     { name: "reader", start: () => program("reader") },
-    { name: "SIGKILL", ownCost: 4, start: startVictims },
+    // A process is started for each one that is killed.
+    { name: "SIGKILL", isOurs: true, part: 1 / 4, start: startVictims },
   ];
 }
 
@@ -86,9 +90,9 @@ async function startVictims(): Promise<AtWork> {
 }
 
 /** The udevd below a root, with Debian's rules, for the whole machine. */
-async function udevdOf(root: string): Promise<Rival> {
+async function udevdOf(root: string, part: number): Promise<Rival> {
   const version = await tool("chroot", [root, "udevadm", "--version"]);
-  return { name: `udevd ${version.trim()}`, start: () => startUdevd(root) };
+  return { name: `udevd ${version.trim()}`, part, start: () => startUdevd(root) };
 }
 
 async function startUdevd(root: string): Promise<AtWork> {
