@@ -20,7 +20,10 @@ export async function readCalls(
   batches: AsyncIterable<readonly Line[]> | Iterable<readonly Line[]>,
 ): Promise<CallTrace> {
   const lines: Line[] = [];
-  for await (const batch of batches) lines.push(...batch);
+  for await (const batch of batches) {
+    // A recording of hours comes as one batch: too many arguments for a call.
+    for (const line of batch) lines.push(line);
+  }
   const [first, ...rest] = lines;
   if (first === undefined) throw badLine(1, "empty");
   const header = parseHeader(first);

@@ -50,6 +50,15 @@ export class Deeds {
         name: `${nameOf(number)}: partitions removed`,
         act: () => this.#outsiders.sweep(number),
       },
+      // A scan that was put off as long as they were open.
+      ...(branch.held.some((one) => one.number === number && one.partition > 0)
+        ? [
+            {
+              name: `${nameOf(number)}: partitions closed, and removed`,
+              act: (on: Branch) => this.#outsiders.letGoAndSweep(on, number),
+            },
+          ]
+        : []),
     ];
   }
 

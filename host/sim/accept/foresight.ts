@@ -97,7 +97,7 @@ export class Foresight {
         partitions ??= listedIn(answer);
       }
     }
-    partitions ??= this.#unplugged(number, from);
+    partitions ??= this.unplugged(number, from, false);
     return { isBound, status, size, blockSize, partitions };
   }
 
@@ -148,16 +148,18 @@ export class Foresight {
 
   /**
    * Partitions that nobody listed, but that are unplugged before any is plugged: so they are there.
-   * Where and how big is not told.
+   * Where and how big is not told. `isSame`: of the instance that the device is next, not of later
+   * ones.
    */
-  #unplugged(number: number, from: number): Listed[] {
+  unplugged(number: number, from: number, isSame: boolean): Listed[] {
     const partitions = new Map<number, Listed>();
     const diskseq = this.diskseqBehind(number, from);
     for (const { strings } of since(this.#heard.get(number), from)) {
       const [head = ""] = strings;
       const [, action, digits] = /^(add|remove)@.*p(\d+)$/.exec(head) ?? [];
       if (action === "add") break;
-      if (action !== "remove" || diskseqOf(strings) < diskseq) continue;
+      const told = diskseqOf(strings);
+      if (action !== "remove" || told < diskseq || (isSame && told > diskseq)) continue;
       const partition = Number(digits);
       const start = BigInt(partition) * 8n;
       partitions.set(partition, { number: partition, major: 0, start, size: 8n });

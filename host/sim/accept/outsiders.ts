@@ -5,7 +5,7 @@
 import { Routine } from "../../../assembly/kernel/routines.ts";
 import { BlkpgOperation, LoFlag, OpenFlag } from "../../../assembly/wire/linux.ts";
 import { type Model, type ModelCall, type ModelDisk, Step } from "../model.ts";
-import type { Branch } from "./branch.ts";
+import type { Branch, Held } from "./branch.ts";
 import type { Foresight, Found } from "./foresight.ts";
 import type { TracedImages } from "./images.ts";
 
@@ -149,12 +149,20 @@ export class Outsiders {
     });
   }
 
+  /** The same, and nobody of them has one open any more. */
+  letGoAndSweep(branch: Branch, number: number): boolean {
+    this.#letGo(branch, (one) => one.number === number && one.partition > 0);
+    return this.sweep(number);
+  }
+
   #detach(branch: Branch, number: number): void {
-    for (const one of branch.held) {
-      if (one.number === number) this.call(Routine.Close, { a: one.file });
-    }
-    branch.held = branch.held.filter((one) => one.number !== number);
+    this.#letGo(branch, (one) => one.number === number);
     this.#clear(number);
+  }
+
+  #letGo(branch: Branch, isMeant: (one: Held) => boolean): void {
+    for (const one of branch.held) if (isMeant(one)) this.call(Routine.Close, { a: one.file });
+    branch.held = branch.held.filter((one) => !isMeant(one));
   }
 
   /** They open a device and keep it. */
@@ -173,7 +181,7 @@ export class Outsiders {
 
   /** What the trace shows next and is not there: somebody's partitions, somebody's flag. */
   missing(branch: Branch, number: number): string | undefined {
-    const found = this.#foresight.found(number, branch.index);
+    const found = this.#shown(number, branch.index);
     const disk = this.#model.disk(number);
     if (disk === undefined) return undefined;
     if (allows(found, disk)) return `loop${number}: partitions allowed`;
@@ -184,7 +192,7 @@ export class Outsiders {
 
   /** Makes what is missing. */
   complete(branch: Branch, number: number): void {
-    const found = this.#foresight.found(number, branch.index);
+    const found = this.#shown(number, branch.index);
     const disk = this.#model.disk(number);
     if (disk !== undefined && allows(found, disk)) {
       // As partx does, which makes all of them anew.
@@ -192,6 +200,17 @@ export class Outsiders {
       this.sweep(number);
     }
     this.#leavePartitions(number, found);
+  }
+
+  /** Also partitions that were gone when they were listed, and unplugged as this instance's. */
+  #shown(number: number, from: number): Found {
+    const found = this.#foresight.found(number, from);
+    const listed = new Set(found.partitions.map((one) => one.number));
+    const gone = this.#foresight.unplugged(number, from, true);
+    return {
+      ...found,
+      partitions: [...found.partitions, ...gone.filter((one) => !listed.has(one.number))],
+    };
   }
 
   #allowPartscan(number: number, { flags, offset, sizeLimit }: ModelDisk): void {
