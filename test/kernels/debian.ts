@@ -20,8 +20,11 @@ const kernelSuites = ["bullseye", rootSuite, "sid"].flatMap((name) =>
 /** What a guest loads, with all that it depends on; all else that it needs is built in. */
 const modules = ["loop", "nbd", "scsi_debug", "sd_mod", "zram"];
 
+/** What zram asks the kernel for by itself, where that is a module. */
+const asked = ["lzo-rle"];
+
 /** Named after what is in it, so that a kernel whose modules are others is fetched anew. */
-const modulesArchive = `${modules.join("+")}.cpio`;
+const modulesArchive = `${[...modules, ...asked].join("+")}.cpio`;
 
 /** What a guest boots. */
 export interface Kernel {
@@ -79,10 +82,11 @@ async function packModules(root: string, tree: string, version: string, into: st
   const index = readFileSync(join(root, home, "modules.dep"), "utf8")
     .trim()
     .split("\n");
-  const wanted = index.filter((line) =>
-    modules.some((name) => new RegExp(`/${name}\\.ko[^/]*:`).test(line)),
-  );
+  const linesOf = (names: readonly string[]) =>
+    index.filter((line) => names.some((name) => new RegExp(`/${name}\\.ko[^/]*:`).test(line)));
+  const wanted = linesOf(modules);
   if (wanted.length !== modules.length) throw new Error(`${version} lacks one of ${modules}`);
+  wanted.push(...linesOf(asked));
   const files = wanted.flatMap((line) => line.split(/[:\s]+/)).filter(Boolean);
   const tables = readdirSync(join(root, home)).filter((name) => name.startsWith("modules."));
   const all = [...new Set(files), ...tables].map((name) => `${home}/${name}`);
