@@ -1,7 +1,7 @@
 /**
  * The steps of the partitions: drain the pending scan, have them made by the kernel or make them,
- * prove every one in sysfs and through its node, and the end of an attach. Knows no table: the list
- * of partitions is what ought to be there.
+ * compare them with what sysfs shows, and the end of an attach. Knows no table: the list of
+ * partitions is what ought to be there.
  */
 import {
   Call,
@@ -11,7 +11,6 @@ import {
   PartitionEntryWord,
   Partscan,
   Place,
-  StatWord,
   Warning,
 } from "../abi.ts";
 import { Ioctl, Lock, LoFlag, OpenFlag } from "../wire/linux.ts";
@@ -20,18 +19,14 @@ import { isOneCall } from "./configure.ts";
 import {
   entryNumber,
   findEntry,
-  findRecord,
   recordAt,
   recordNumber,
   recordSize,
   recordStart,
 } from "./numbers.ts";
-import { answer, getStatus, loopDescriptor, Room } from "./port.ts";
+import { getStatus, loopDescriptor, Room } from "./port.ts";
 import { Entry, Field, Global } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
-
-/** A node that devtmpfs does not make is waited for so often (about half a second). */
-const NODE_TRIES_MAX: i32 = 32;
 
 /** Tries of an attach, after which partitions that are gone again are missing. */
 const DROPS_MAX: i32 = 8;
@@ -49,14 +44,12 @@ export class PartitionSteps extends Room {
         if (isOneCall(state, operation)) return this.scanned(operation, Outcome.Skip);
         return port.open(operation, Place.Disk, OpenFlag.O_NONBLOCK, number, 0);
       case Step.DrainClose:
-      case Step.CloseNode:
         return port.close(operation, auxiliary);
       case Step.DrainList:
         if (state.get(operation, Field.Partitions) === 0) return Outcome.Skip;
         return port.query(operation, Call.ListPartitions, number, -1);
       case Step.ListPartitions:
       case Step.ListReread:
-      case Step.ListProven:
         return port.query(operation, Call.ListPartitions, number, -1);
       case Step.RereadDevice:
         return port.ioctlValue(operation, device, Ioctl.BLKRRPART, 0);
@@ -66,14 +59,6 @@ export class PartitionSteps extends Room {
         return this.setFlags(operation, LoFlag.LO_FLAGS_PARTSCAN, 0);
       case Step.AddPartition:
         return this.addPartition(operation);
-      case Step.OpenNode:
-      case Step.MakeNode:
-        return this.beginNode(operation, step);
-      case Step.StatNode:
-        return port.fstat(operation, auxiliary);
-      case Step.SeqNode:
-        if (state.get64(operation, Field.Diskseq) === u64(0)) return Outcome.Skip;
-        return port.ioctlNumber(operation, auxiliary, Ioctl.BLKGETDISKSEQ);
       case Step.UnlockDevice:
         if (!state.has(operation, CommandFlag.NoLock)) return Outcome.Skip;
         return port.flock(operation, device, Lock.LOCK_UN);
@@ -98,10 +83,6 @@ export class PartitionSteps extends Room {
       case Step.DrainClose:
         state.set(operation, Field.AuxiliaryDescriptor, -1);
         return outcome;
-      case Step.CloseNode:
-        state.set(operation, Field.AuxiliaryDescriptor, -1);
-        state.set(operation, Field.Cursor, state.get(operation, Field.Cursor) + 1);
-        return outcome;
       case Step.CloseImage:
         state.set(operation, Field.ImageDescriptor, -1);
         state.set(operation, Field.ImageOwned, 0);
@@ -111,9 +92,6 @@ export class PartitionSteps extends Room {
         return outcome;
       case Step.AddPartition:
         return this.afterAdd(operation, result, outcome);
-      case Step.OpenNode:
-      case Step.MakeNode:
-        return this.finishNode(operation, step, result, outcome);
       default:
         return result < 0 ? outcome : this.succeeded(operation, step, result, outcome);
     }
@@ -136,14 +114,6 @@ export class PartitionSteps extends Room {
       case Step.ListReread: {
         const seen = this.compare(operation, result);
         return seen === Outcome.Doubt ? this.parserIsMissing(operation) : seen;
-      }
-      case Step.ListProven:
-        return this.recount(operation, result);
-      case Step.StatNode:
-        return this.statNode(operation);
-      case Step.SeqNode: {
-        const isOurs = answer(state, operation) === state.get64(operation, Field.Diskseq);
-        return isOurs ? outcome : this.mismatch(operation);
       }
       default:
         return outcome;
@@ -242,31 +212,15 @@ export class PartitionSteps extends Room {
     return Outcome.Restart;
   }
 
-  /**
-   * Partitions of our own making, once more: a scan that somebody put off, who has a partition of
-   * an earlier instance open, drops them when it is done after all.
-   */
-  private recount(operation: i32, found: i32): i32 {
-    const state = this.state;
-    const expected = state.get(operation, Field.Partitions);
-    for (let i = 0; i < expected; i++) {
-      const number = entryNumber(state, state.entryAt(operation, i));
-      if (findRecord(state, operation, found, number) < 0) return this.dropped(operation, number);
-    }
-    if (NODE_TRIES_MAX >= state.get(operation, Field.Denied)) return Outcome.Ok;
-    state.set(operation, Field.Failure, Failure.System);
-    return Outcome.Fail;
-  }
-
   /** Another device has no such past; where each loses them there is another reason. */
-  private dropped(operation: i32, number: i32): i32 {
+  dropped(operation: i32, number: i32): i32 {
     const isRetried = this.isOurs(operation) && DROPS_MAX > this.state.get(operation, Field.Tries);
     if (isRetried) return Outcome.PassOver;
     return this.port.fail(operation, Failure.PartitionMissing, u64(number), u64(0));
   }
 
   /** Partitions of our own making on a device of our own. */
-  private isOurs(operation: i32): bool {
+  isOurs(operation: i32): bool {
     if (this.state.get(operation, Field.Command) !== Command.Attach) return false;
     return this.state.get(operation, Field.Partscan) === Partscan.User;
   }
@@ -326,71 +280,6 @@ export class PartitionSteps extends Room {
       return this.dropped(operation, entryNumber(state, entry));
     }
     return Outcome.Fail;
-  }
-
-  /* Nodes. */
-
-  private beginNode(operation: i32, step: i32): i32 {
-    const state = this.state;
-    const cursor = state.get(operation, Field.Cursor);
-    if (cursor === state.get(operation, Field.Partitions)) return this.afterNodes(operation);
-    const entry = state.entryAt(operation, cursor);
-    const number = state.get(operation, Field.Number);
-    const partition = state.view.getInt32(entry + Entry.Number, true);
-    if (step === Step.MakeNode) {
-      return this.port.node(operation, Call.MakeNode, Place.Partition, number, partition);
-    }
-    return this.port.open(operation, Place.Partition, OpenFlag.O_NONBLOCK, number, partition);
-  }
-
-  /** The kernel's own come of a scan that is over: none can follow it. */
-  private afterNodes(operation: i32): i32 {
-    const state = this.state;
-    if (state.get(operation, Field.Partitions) === 0) return Outcome.Skip;
-    return this.isOurs(operation) ? Outcome.Doubt : Outcome.Skip;
-  }
-
-  private finishNode(operation: i32, step: i32, result: i32, outcome: i32): i32 {
-    const state = this.state;
-    if (step === Step.MakeNode) return outcome;
-    if (result >= 0) {
-      state.set(operation, Field.AuxiliaryDescriptor, result);
-      return outcome;
-    }
-    const tries = state.get(operation, Field.Denied) + 1;
-    if (outcome !== Outcome.Missing && outcome !== Outcome.Again) return outcome;
-    state.set(operation, Field.Denied, tries);
-    if (tries > NODE_TRIES_MAX) {
-      this.port.note(operation, -result);
-      return Outcome.Doubt;
-    }
-    if (outcome === Outcome.Missing && !state.has(operation, CommandFlag.MakeNodes)) {
-      return Outcome.Again;
-    }
-    return outcome;
-  }
-
-  private statNode(operation: i32): i32 {
-    const state = this.state;
-    const at = state.bufferAt(operation);
-    const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
-    const major = i32(state.buffers.getUint64(at + StatWord.Major * 8, true));
-    const minor = i32(state.buffers.getUint64(at + StatWord.Minor * 8, true));
-    state.set(operation, Field.Denied, 0);
-    if (
-      major !== state.view.getInt32(entry + Entry.Major, true) ||
-      minor !== state.view.getInt32(entry + Entry.Minor, true)
-    ) {
-      return this.mismatch(operation);
-    }
-    return Outcome.Ok;
-  }
-
-  private mismatch(operation: i32): i32 {
-    const state = this.state;
-    const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
-    const number = u64(state.view.getInt32(entry + Entry.Number, true));
-    return this.port.fail(operation, Failure.NodeMismatch, number, u64(0));
   }
 
   private afterImage(operation: i32): i32 {

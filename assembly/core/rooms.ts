@@ -11,8 +11,9 @@ import { ImageSteps } from "./image.ts";
 import { Lookout } from "./lookout.ts";
 import { PartitionSteps } from "./partitions.ts";
 import { Port } from "./port.ts";
+import { ProofSteps } from "./proof.ts";
 import { State } from "./state.ts";
-import { isGuard, isLookout, isSweep, Outcome, Step } from "./steps.ts";
+import { isGuard, isLookout, isProof, isSweep, Outcome, Step } from "./steps.ts";
 import { SweepSteps } from "./sweep.ts";
 import { UndoSteps } from "./undo.ts";
 
@@ -22,6 +23,7 @@ export class Rooms {
   private readonly device: DeviceSteps;
   private readonly configure: ConfigureSteps;
   private readonly partitions: PartitionSteps;
+  private readonly proof: ProofSteps;
   private readonly undo: UndoSteps;
   private readonly detach: DetachSteps;
   private readonly sweep: SweepSteps;
@@ -35,6 +37,7 @@ export class Rooms {
     this.configure = new ConfigureSteps(state, port);
     const partitions = new PartitionSteps(state, port);
     this.partitions = partitions;
+    this.proof = new ProofSteps(state, port, partitions);
     this.undo = new UndoSteps(state, port);
     this.detach = new DetachSteps(state, port);
     this.sweep = new SweepSteps(state, port);
@@ -49,6 +52,7 @@ export class Rooms {
     if (isGuard(step)) return this.guard.begin(operation, step);
     if (step <= Step.SeqBefore) return this.device.begin(operation, step);
     if (step <= Step.SizeAfter) return this.configure.begin(operation, step);
+    if (isProof(step)) return this.proof.begin(operation, step);
     if (step <= Step.CloseWritable) return this.partitions.begin(operation, step);
     if (step <= Step.UndoImage) return this.undo.begin(operation, step);
     if (isSweep(step)) return this.sweep.begin(operation, step);
@@ -63,6 +67,7 @@ export class Rooms {
     if (isGuard(step)) return this.guard.finish(operation, step, result, outcome);
     if (step <= Step.SeqBefore) return this.device.finish(operation, step, result, outcome);
     if (step <= Step.SizeAfter) return this.configure.finish(operation, step, result, outcome);
+    if (isProof(step)) return this.proof.finish(operation, step, result, outcome);
     if (step <= Step.CloseWritable) {
       return this.partitions.finish(operation, step, result, outcome);
     }

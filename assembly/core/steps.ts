@@ -82,6 +82,8 @@ export enum Step {
   StatNode,
   SeqNode,
   CloseNode,
+  RedrainOpen,
+  RedrainClose,
   ListProven,
   AwaitUdev,
 
@@ -220,6 +222,11 @@ export function isLookout(step: i32): bool {
 /** Steps of the overlap guard. */
 export function isGuard(step: i32): bool {
   return step >= Step.FindBacking && step <= Step.CloseBacking;
+}
+
+/** Steps that prove partitions. */
+export function isProof(step: i32): bool {
+  return step >= Step.OpenNode && step <= Step.ListProven;
 }
 
 /** Steps that rid an unbound device of what is left on it. */
