@@ -1,30 +1,23 @@
 /**
- * Holds every trace of a directory against the simulated kernel: `accept-all.js DIRECTORY
+ * Holds every trace of a directory and below against the simulated kernel: `accept-all.js DIRECTORY
  * [VERSION]`; without a version each against the one that it names. Says how many the kernel could
  * have answered as they are, how many only where others did something, how many cannot be judged:
  * among them those in which a test answered instead of the kernel (`LyingKernel`).
  * Exits 1 and names the trace where one is refused.
  */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { acceptCalls } from "../../../host/sim/index.ts";
 import { readCalls } from "../../../host/trace/calls.ts";
 import { splitLines } from "../../../host/trace/split.ts";
 import { isLying } from "../kernels.ts";
-import { packageRoot } from "../root.ts";
+import { recordingsIn } from "../recordings.ts";
 
 const [directory = "", version] = process.argv.slice(2);
-const kept = join(packageRoot, "build/failed-traces");
 const total = {
   ...{ calls: 0, events: 0, deeds: 0 },
   ...{ accepted: 0, withDeeds: 0, unfit: 0, lies: 0, refused: 0 },
 };
 
-for (const name of readdirSync(directory).sort()) {
-  const bytes = readFileSync(join(directory, name));
-  // What was written last when the process died may be half a line, or nothing.
-  const lines = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
-  if (lines.length === 0) continue;
+for (const { lines, keep } of recordingsIn(directory)) {
   const trace = await readCalls(splitLines([lines]));
   if (isLying(trace.kernel)) {
     total.lies += 1;
@@ -42,12 +35,10 @@ for (const name of readdirSync(directory).sort()) {
     else total.accepted += 1;
   } else {
     total.refused += 1;
-    mkdirSync(kept, { recursive: true });
-    copyFileSync(join(directory, name), join(kept, name));
     console.log(`line ${refusal.line}: ${refusal.what} ${refusal.recorded}`);
     console.log(`simulated: ${refusal.model}`);
     const kernel = version === undefined ? "" : ` --kernel ${version}`;
-    console.log(`npx diskseq sim --validate build/failed-traces/${name}${kernel}`);
+    console.log(`npx diskseq sim --validate ${keep()}${kernel}`);
     process.exitCode = 1;
   }
 }

@@ -1,4 +1,4 @@
-"""Uevents that nothing happened for, as fast as can be: the kernel's own, asked for in sysfs, of
+"""Uevents that nothing happened for, in gusts: the kernel's own, asked for in sysfs, of
 loop devices, their partitions and a device that is none; and among them forged ones, sent to those
 who listen to the kernel and to those who listen to udev."""
 
@@ -7,12 +7,15 @@ import os
 import random
 import socket
 import struct
+import time
 
 ACTIONS = ("change", "add", "remove")
 OTHER = "/sys/devices/virtual/mem/null"
 KERNEL_GROUP, UDEV_GROUP = 1, 2
 NOBODY = 1
 EVENTS_EACH_TURN = 32
+# Else an emulator does nothing but this.
+REST_SECONDS = 0.002
 
 forger = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)
 
@@ -54,3 +57,4 @@ while True:
     for _ in range(EVENTS_EACH_TURN):
         ask(random.choice([OTHER, *paths]))
     forge(random.choice(paths))
+    time.sleep(REST_SECONDS)
