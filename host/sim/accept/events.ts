@@ -10,10 +10,17 @@ export function numberOfEvent([head = ""]: readonly string[]): number {
 
 /** 0: it has none. */
 export function diskseqOf(strings: readonly string[]): bigint {
-  const digits = /^DISKSEQ=(\d{1,19})$/.exec(
-    strings.find((one) => one.startsWith("DISKSEQ=")) ?? "",
-  );
-  return BigInt(digits?.[1] ?? 0);
+  return numberIn(strings, "DISKSEQ=");
+}
+
+/** 0: it has none. */
+export function seqnumOf(strings: readonly string[]): bigint {
+  return numberIn(strings, "SEQNUM=");
+}
+
+function numberIn(strings: readonly string[], key: string): bigint {
+  const text = strings.find((one) => one.startsWith(key))?.slice(key.length) ?? "";
+  return /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
 }
 
 /** As the kernel spells them. */

@@ -11,7 +11,7 @@ import { type Model, Step } from "../model.ts";
 import { readEvents } from "../trace-compare.ts";
 import { type Answer, saidIn } from "./answers.ts";
 import type { Branch, Pending } from "./branch.ts";
-import { askedIn, askedLike, diskseqOf, isSameEvent, numberOfEvent } from "./events.ts";
+import { askedIn, askedLike, diskseqOf, isSameEvent, numberOfEvent, seqnumOf } from "./events.ts";
 import { countOf, type Outlook } from "./outlook.ts";
 import { OBSERVER } from "./outsiders.ts";
 import type { Performer } from "./performer.ts";
@@ -260,10 +260,20 @@ export class Player {
     const like = isThere ? now : was;
     if (like === undefined || !isSameEvent(strings, like)) return false;
     const instances = [...owed, like].map(diskseqOf);
+    // Spelled before an event that was sent before it.
+    if (this.#isOvertaken(branch, strings)) {
+      instances.push(...(branch.pairs.get(number) ?? []).map(({ model }) => model));
+    }
     if (!instances.some((one) => branch.pair(number, diskseqOf(strings), one))) return false;
     const name = `loop${number}${partition === 0 ? "" : `p${partition}`}`;
     branch.tell(`${name}: ${Action[action].toLowerCase()} told`);
     return true;
+  }
+
+  /** Whether what was heard just before has a higher SEQNUM: two senders, on two processors. */
+  #isOvertaken(branch: Branch, strings: readonly string[]): boolean {
+    const before = this.#outlook.records[branch.index - 1];
+    return before?.kind === "datagram" && seqnumOf(before.strings) > seqnumOf(strings);
   }
 
   /** What was sent before a socket was emptied was read by then. */
