@@ -24,8 +24,8 @@ import {
   recordSize,
   recordStart,
 } from "./numbers.ts";
-import { getStatus, loopDescriptor, Room } from "./port.ts";
-import { Entry, Field, Global } from "./state.ts";
+import { getStatus, loopDescriptor, Port, Room } from "./port.ts";
+import { Entry, Field, Global, State } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 /** Tries of an attach, after which partitions that are gone again are missing. */
@@ -212,19 +212,6 @@ export class PartitionSteps extends Room {
     return Outcome.Restart;
   }
 
-  /** Another device has no such past; where each loses them there is another reason. */
-  dropped(operation: i32, number: i32): i32 {
-    const isRetried = this.isOurs(operation) && DROPS_MAX > this.state.get(operation, Field.Tries);
-    if (isRetried) return Outcome.PassOver;
-    return this.port.fail(operation, Failure.PartitionMissing, u64(number), u64(0));
-  }
-
-  /** Partitions of our own making on a device of our own. */
-  isOurs(operation: i32): bool {
-    if (this.state.get(operation, Field.Command) !== Command.Attach) return false;
-    return this.state.get(operation, Field.Partscan) === Partscan.User;
-  }
-
   private matches(operation: i32, entry: i32, record: i32): bool {
     const state = this.state;
     if (
@@ -277,7 +264,7 @@ export class PartitionSteps extends Room {
         state.set(operation, Field.Failure, Failure.System);
         return Outcome.Fail;
       }
-      return this.dropped(operation, entryNumber(state, entry));
+      return dropped(state, this.port, operation, entryNumber(state, entry));
     }
     return Outcome.Fail;
   }
@@ -286,4 +273,20 @@ export class PartitionSteps extends Room {
     const isProbe = this.state.get(operation, Field.Command) === Command.Probe;
     return isProbe ? Outcome.Probe : Outcome.Ok;
   }
+}
+
+/** Partitions of our own making on a device of our own. */
+export function isOurs(state: State, operation: i32): bool {
+  if (state.get(operation, Field.Command) !== Command.Attach) return false;
+  return state.get(operation, Field.Partscan) === Partscan.User;
+}
+
+/**
+ * One that was made is gone again: another device has no such past; where each loses them there is
+ * another reason.
+ */
+export function dropped(state: State, port: Port, operation: i32, number: i32): i32 {
+  const isRetried = isOurs(state, operation) && DROPS_MAX > state.get(operation, Field.Tries);
+  if (isRetried) return Outcome.PassOver;
+  return port.fail(operation, Failure.PartitionMissing, u64(number), u64(0));
 }

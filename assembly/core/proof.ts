@@ -5,22 +5,15 @@
 import { Call, CommandFlag, Failure, Place, StatWord } from "../abi.ts";
 import { Ioctl, OpenFlag } from "../wire/linux.ts";
 import { entryNumber, findRecord } from "./numbers.ts";
-import { PartitionSteps } from "./partitions.ts";
-import { answer, Port, Room } from "./port.ts";
-import { Entry, Field, State } from "./state.ts";
+import { dropped, isOurs } from "./partitions.ts";
+import { answer, Room } from "./port.ts";
+import { Entry, Field } from "./state.ts";
 import { Outcome, Step } from "./steps.ts";
 
 /** A node that devtmpfs does not make is waited for so often (about half a second). */
 const NODE_TRIES_MAX: i32 = 32;
 
 export class ProofSteps extends Room {
-  private readonly partitions: PartitionSteps;
-
-  constructor(state: State, port: Port, partitions: PartitionSteps) {
-    super(state, port);
-    this.partitions = partitions;
-  }
-
   begin(operation: i32, step: i32): i32 {
     const state = this.state;
     const port = this.port;
@@ -87,7 +80,7 @@ export class ProofSteps extends Room {
     if (cursor === state.get(operation, Field.Partitions)) return this.afterNodes(operation);
     const entry = state.entryAt(operation, cursor);
     const number = state.get(operation, Field.Number);
-    const partition = state.view.getInt32(entry + Entry.Number, true);
+    const partition = entryNumber(state, entry);
     if (step === Step.MakeNode) {
       return this.port.node(operation, Call.MakeNode, Place.Partition, number, partition);
     }
@@ -98,7 +91,7 @@ export class ProofSteps extends Room {
   private afterNodes(operation: i32): i32 {
     const state = this.state;
     if (state.get(operation, Field.Partitions) === 0) return Outcome.Skip;
-    return this.partitions.isOurs(operation) ? Outcome.Doubt : Outcome.Skip;
+    return isOurs(state, operation) ? Outcome.Doubt : Outcome.Skip;
   }
 
   private finishNode(operation: i32, step: i32, result: i32, outcome: i32): i32 {
@@ -140,7 +133,7 @@ export class ProofSteps extends Room {
   private mismatch(operation: i32): i32 {
     const state = this.state;
     const entry = state.entryAt(operation, state.get(operation, Field.Cursor));
-    const number = u64(state.view.getInt32(entry + Entry.Number, true));
+    const number = u64(entryNumber(state, entry));
     return this.port.fail(operation, Failure.NodeMismatch, number, u64(0));
   }
 
@@ -153,8 +146,8 @@ export class ProofSteps extends Room {
     const expected = state.get(operation, Field.Partitions);
     for (let i = 0; i < expected; i++) {
       const number = entryNumber(state, state.entryAt(operation, i));
-      if (findRecord(state, operation, found, number) < 0)
-        return this.partitions.dropped(operation, number);
+      if (findRecord(state, operation, found, number) >= 0) continue;
+      return dropped(state, this.port, operation, number);
     }
     if (NODE_TRIES_MAX >= state.get(operation, Field.Denied)) return Outcome.Ok;
     state.set(operation, Field.Failure, Failure.System);

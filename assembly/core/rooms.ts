@@ -37,7 +37,7 @@ export class Rooms {
     this.configure = new ConfigureSteps(state, port);
     const partitions = new PartitionSteps(state, port);
     this.partitions = partitions;
-    this.proof = new ProofSteps(state, port, partitions);
+    this.proof = new ProofSteps(state, port);
     this.undo = new UndoSteps(state, port);
     this.detach = new DetachSteps(state, port);
     this.sweep = new SweepSteps(state, port);

@@ -3,8 +3,9 @@
  * what we configured, and only that; then the descriptors. Runs to its end whatever a call answers:
  * AUTOCLEAR was set at birth, so the last close detaches even where LOOP_CLR_FD failed.
  */
-import { Call, Command, Failure, Limit, Partscan, Place } from "../abi.ts";
+import { Call, Command, Failure, Limit, Place } from "../abi.ts";
 import { Errno, Ioctl } from "../wire/linux.ts";
+import { isOurs } from "./partitions.ts";
 import { diskIsBound, diskSeq, loopDescriptor, MILLISECOND, Room } from "./port.ts";
 import { random } from "./random.ts";
 import { Entry, Field } from "./state.ts";
@@ -158,8 +159,8 @@ export class UndoSteps extends Room {
     const state = this.state;
     if (state.get(operation, Field.Configured) === 0) return Outcome.Skip;
     state.set(operation, Field.Cursor, 0);
-    const isOurs = state.get(operation, Field.Partscan) === Partscan.User;
-    return isOurs && state.get(operation, Field.Partitions) > 0 ? Outcome.More : Outcome.Ok;
+    if (state.get(operation, Field.Partitions) === 0) return Outcome.Ok;
+    return isOurs(state, operation) ? Outcome.More : Outcome.Ok;
   }
 
   private deletePartition(operation: i32): i32 {
