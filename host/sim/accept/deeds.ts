@@ -6,6 +6,7 @@ import { Routine } from "../../../assembly/kernel/routines.ts";
 import { Lock, OpenFlag } from "../../../assembly/wire/linux.ts";
 import { type Model, type ModelCall, type ModelDisk, Step } from "../model.ts";
 import type { Branch, Held, Underway } from "./branch.ts";
+import { nameOf } from "./events.ts";
 import { OTHERS, type Outsiders } from "./outsiders.ts";
 
 /** What one of the others can do next to one device; false: not now, or in vain. */
@@ -185,8 +186,4 @@ export class Deeds {
 /** The disk and its partitions. */
 function nodesOf({ partitions }: ModelDisk): number[] {
   return [0, ...partitions.map((one) => one.number)];
-}
-
-function nameOf(number: number, partition = 0): string {
-  return partition === 0 ? `loop${number}` : `loop${number}p${partition}`;
 }

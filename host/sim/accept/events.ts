@@ -1,11 +1,18 @@
 /** What is equal in two uevents of a loop device: one recorded, one of the model. */
 import { isDeepStrictEqual } from "node:util";
 import { Action } from "../../../assembly/abi.ts";
+import { partitionName } from "../../names.ts";
 
 /** The loop device that a uevent is about, -1: none. */
 export function numberOfEvent([head = ""]: readonly string[]): number {
   const number = /^\w+@\/devices\/virtual\/block\/loop(\d+)(?:\/|$)/.exec(head)?.[1];
   return number === undefined ? -1 : Number(number);
+}
+
+/** The kernel's name of a loop device, or of one of its partitions. */
+export function nameOf(number: number, partition = 0): string {
+  const disk = `loop${number}`;
+  return partition === 0 ? disk : partitionName(disk, partition);
 }
 
 /** 0: it has none. */

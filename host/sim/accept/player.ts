@@ -11,7 +11,15 @@ import { type Model, Step } from "../model.ts";
 import { readEvents } from "../trace-compare.ts";
 import { type Answer, saidIn } from "./answers.ts";
 import type { Branch, Pending } from "./branch.ts";
-import { askedIn, askedLike, diskseqOf, isSameEvent, numberOfEvent, seqnumOf } from "./events.ts";
+import {
+  askedIn,
+  askedLike,
+  diskseqOf,
+  isSameEvent,
+  nameOf,
+  numberOfEvent,
+  seqnumOf,
+} from "./events.ts";
 import { countOf, type Outlook } from "./outlook.ts";
 import { OBSERVER } from "./outsiders.ts";
 import type { Performer } from "./performer.ts";
@@ -265,8 +273,7 @@ export class Player {
       instances.push(...(branch.pairs.get(number) ?? []).map(({ model }) => model));
     }
     if (!instances.some((one) => branch.pair(number, diskseqOf(strings), one))) return false;
-    const name = `loop${number}${partition === 0 ? "" : `p${partition}`}`;
-    branch.tell(`${name}: ${Action[action].toLowerCase()} told`);
+    branch.tell(`${nameOf(number, partition)}: ${Action[action].toLowerCase()} told`);
     return true;
   }
 
