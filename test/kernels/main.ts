@@ -44,8 +44,9 @@ function readWords() {
     if (unknown !== undefined) usage(`no kernel is called '${unknown}'`);
     const chosen = eras.filter((era) => positionals.length === 0 || positionals.includes(era));
     const { only, tests = defaultTests, beside, count } = values;
-    if (only !== undefined && !["tests", "rivals", "locks"].includes(only)) usage(`--only ${only}`);
-    if (!/^[\w ]*$/.test(beside)) usage(`--beside ${beside}`);
+    if (only !== undefined && !["tests", "rivals", "locks"].includes(only))
+      usage(`--only ${only} is none of them`);
+    if (!/^[\w ]*$/.test(beside)) usage(`--beside ${beside} is no part of a name`);
     if (!/^[1-9]\d{0,5}$/.test(count)) usage(`--count ${count} is no number from 1 on`);
     const work: Work = {
       tests: only === undefined || only === "tests" ? tests : [],

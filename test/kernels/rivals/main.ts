@@ -53,6 +53,8 @@ const watcher = await Watcher.start();
 const rows: Row[] = [];
 console.log(`# ${spelled(columns)}`);
 const rivals = (await allRivals()).filter((one) => plan.isBeside(one) && one.name.includes(beside));
+// Nothing measured is not nothing found.
+if (rivals.length === 0) throw new Error(`no rival's name contains '${beside}'`);
 for (const [index, rival] of rivals.entries()) {
   const began = performance.now();
   const atWork = await rival.start(others);
