@@ -70,23 +70,43 @@ test("what the simulated kernel answered it could have answered", async () => {
   });
 });
 
-test("what others did is found out", async () => {
+/** A detach that another process holds up, so often, in one trace. */
+async function recordHeld(times: number): Promise<void> {
   const images = { "/a": mbrImage(twoSlots) };
   const session = simulate({ version: "6.12.90", clock: "virtual", images });
   const trace = await session.trace(path);
-  const disk = await session.attach("/a");
   const other = new Session(session.kernel.spawn());
-  const block = await other.openBlock(disk.device);
-  await disk.detach({ timeoutMs: 1000 }).catch((error: LoopError) => {
-    assert.is(error.code, "ERR_LOOP_BUSY");
-  });
-  await block.close();
+  for (let round = 0; round < times; round++) {
+    const disk = await session.attach("/a");
+    const block = await other.openBlock(disk.device);
+    await disk.detach({ timeoutMs: 1000 }).catch((error: LoopError) => {
+      assert.is(error.code, "ERR_LOOP_BUSY");
+    });
+    await block.close();
+  }
   assert.is(await trace.close(), undefined);
   await session.close();
+}
+
+test("what others did is found out", async () => {
+  await recordHeld(1);
   const { refusal, deeds, unjudged } = await accept(linesOf());
   assert.equal(refusal, undefined);
   assert.equal(deeds, ["loop0: opened"]);
   assert.ok((unjudged["who holds a device"] ?? 0) > 0);
+});
+
+test("what others did often is told once", async () => {
+  await recordHeld(3);
+  const told = await command(["sim", "--validate", path]);
+  assert.is(told.status, 0, told.stderr);
+  const lines = [...told.stdout.matchAll(/^ {2}others {6}(.+?)(?:, (\d+) times)?$/gm)];
+  const counts = new Map(lines.map(([, deed, count = "1"]) => [deed, Number(count)]));
+  assert.is(counts.size, lines.length);
+  assert.is(counts.get("loop0: opened"), 3);
+  const { deeds } = await accept(linesOf());
+  for (const [deed, count] of counts) assert.is(deeds.filter((one) => one === deed).length, count);
+  assert.ok(told.stdout.includes(`, ${deeds.length} deeds of others\n`));
 });
 
 type Fields = Record<string, unknown>;

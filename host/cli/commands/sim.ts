@@ -245,7 +245,14 @@ function acceptanceText(path: string, found: Acceptance): string[] {
   const others = deeds.length === 0 ? "" : `, ${deeds.length} deeds of others`;
   return [
     `${name}: as simulated ${linux} could: ${calls} calls, ${events} events${others}`,
-    ...deeds.map((deed) => `  others      ${deed}`),
+    ...alike(deeds).map((deed) => `  others      ${deed}`),
     ...Object.entries(unjudged).map(([reason, count]) => `  not judged  ${count} ${reason}`),
   ];
+}
+
+/** Each of them once, in order of the first, with how many there are. */
+function alike(lines: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
+  return [...counts].map(([line, count]) => (count === 1 ? line : `${line}, ${count} times`));
 }
