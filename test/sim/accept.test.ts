@@ -214,6 +214,38 @@ test("what somebody had the kernel tell is accepted of what is there only", asyn
   }
 });
 
+test("what somebody had the kernel tell later says nothing of which device was new", async () => {
+  const images = { "/a": mbrImage(twoSlots), "/b": mbrImage(one), "/c": mbrImage(one) };
+  const session = simulate({ version: "6.1.192", clock: "virtual", images });
+  const other = new Session(session.kernel.spawn());
+  await other.attach("/b");
+  const taken = await other.attach("/c");
+  const trace = await session.trace(path);
+  const again = async () => (await session.attach("/a")).detach();
+  await again();
+  await taken.detach();
+  await again();
+  const monitor = await session.monitor();
+  const disk = await session.attach("/a");
+  await session.waitFor({ device: disk.device, partitions: [1, 3] });
+  await Promise.all([
+    session.waitFor({ diskseq: disk.diskseq ?? 0n, removed: true }),
+    disk.detach(),
+  ]);
+  await monitor.close();
+  assert.is(await trace.close(), undefined);
+  await session.close();
+  const lines = linesOf();
+  const first = eventOf(lines, "change@/devices/virtual/block/loop1");
+  const forged = askedFor(first, [
+    ["change@", "add@"],
+    ["ACTION=change", "ACTION=add"],
+  ]);
+  const { refusal, deeds } = await accept(lines.flatMap((l) => (l === first ? [forged, l] : [l])));
+  assert.equal(refusal, undefined);
+  assert.ok(deeds.includes("loop1: add told"), deeds.join());
+});
+
 /** A partition too many: number 7 of 259:0 with 8 sectors from sector 8. */
 const extra = { result: 1, data: partitionRecord(7).toString("base64") };
 

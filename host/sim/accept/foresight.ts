@@ -6,7 +6,7 @@ import { Call, DiskWord } from "../../../assembly/abi.ts";
 import { Errno, Ioctl } from "../../../assembly/wire/linux.ts";
 import type { Completion, MadeCall } from "../../call-trace.ts";
 import { type Listed, type LoopStatus, listedIn, saidIn, statusAt, viewOf } from "./answers.ts";
-import { diskseqOf, numberOfEvent } from "./events.ts";
+import { askedIn, diskseqOf, numberOfEvent } from "./events.ts";
 import type { Outlook } from "./outlook.ts";
 
 /** How a device was when the traced process came to it. */
@@ -50,7 +50,9 @@ export class Foresight {
     for (const [index, record] of outlook.records.entries()) {
       if (record.kind === "datagram") {
         const { strings } = record;
-        append(this.#heard, numberOfEvent(strings), { index, strings });
+        // What somebody had the kernel tell says nothing of what became of a device.
+        if (askedIn(strings) === undefined)
+          append(this.#heard, numberOfEvent(strings), { index, strings });
       } else if (record.kind === "call") {
         const number = outlook.numberOf(index);
         const answer = outlook.answerTo(index);

@@ -116,10 +116,14 @@ export class Performer {
   /** What the trace shows of a device next is another instance than the model's. */
   #isOther(branch: Branch, number: number): boolean {
     const disk = this.#model.disk(number);
+    const { isBound, status } = this.#foresight.found(number, branch.index);
+    if (status !== undefined && disk?.isBound) {
+      const image = this.#images.find(status.device, status.inode);
+      if (image >= 0 && image !== disk.backing) return true;
+    }
     const diskseq = this.#foresight.diskseqBehind(number, branch.index);
     const model = disk?.diskseq ?? 0n;
     if (diskseq !== 0n && model !== 0n) return !branch.canPair(number, diskseq, model);
-    const { isBound, status } = this.#foresight.found(number, branch.index);
     if (isBound === undefined || disk === undefined) return false;
     if (!isBound || !disk.isBound) return isBound !== disk.isBound;
     const before = this.#foresight.statusBefore(number, branch.index);
@@ -186,7 +190,7 @@ export class Performer {
       this.#occupyBelow(branch, number, isFree);
       return;
     }
-    const isNew = isFree ? this.#foresight.isAddedBehind(number, branch.index) : result >= 0;
+    const isNew = isFree ? this.#isAdded(branch, number) : result >= 0;
     if (isNew) {
       for (let below = 0; below < number; below++) this.#outsiders.make(below);
     } else {
@@ -194,6 +198,11 @@ export class Performer {
     }
     this.#occupyBelow(branch, number, isFree);
     branch.roles.set(number, "followed");
+  }
+
+  /** GET_FREE made it: that is heard by who listens. */
+  #isAdded(branch: Branch, number: number): boolean {
+    return branch.isSubscribed && this.#foresight.isAddedBehind(number, branch.index);
   }
 
   /** The lowest free one is told: those below of which we have let go are not free. */
