@@ -59,22 +59,24 @@ export class Clear extends Room {
         state.set8(at + Loop.Dirty, 0);
         return tasks.glimpse(task);
       }
-      case 1: {
+      case 1:
         state.set8(at + Loop.Group, 0);
+        return tasks.glimpse(task);
+      case 2: {
         const isSent = this.events.change(loop);
         return isSent ? tasks.pause(task) : tasks.glimpse(task);
       }
-      case 2:
+      case 3:
         if (!this.setup.era.has(Switch.MediaChange)) return tasks.next(task);
         return tasks.call(task, Routine.MediaChange, loop, 0);
-      case 3:
-        if (!this.dropsPartitions(loop)) return tasks.goto(task, 5);
+      case 4:
+        if (!this.dropsPartitions(loop)) return tasks.goto(task, 6);
         if (!isHeld && !this.locks.takeOpen(task, loop)) return Flow.Block;
         return tasks.call(task, Routine.Scan, loop, 0);
-      case 4:
+      case 5:
         if (!isHeld) this.locks.giveOpen(task, loop);
         return tasks.pause(task);
-      case 5:
+      case 6:
         if (this.locks.isLoTaken(loop)) return Flow.Block;
         state.set8(at + Loop.Flags, 0);
         if (this.setup.maxPart === 0) state.set8(at + Loop.Suppressed, 1);
