@@ -13,7 +13,14 @@ import { judgeErrno, judgeOther } from "./policy.ts";
 import { MILLISECOND, PENDING, Port } from "./port.ts";
 import { Rooms } from "./rooms.ts";
 import { Field, Global, State } from "./state.ts";
-import { isHalfAWait, isInterruptible, isWaitForHolders, Outcome, Step } from "./steps.ts";
+import {
+  isHalfAWait,
+  isInterruptible,
+  isWaitForEvents,
+  isWaitForHolders,
+  Outcome,
+  Step,
+} from "./steps.ts";
 import { Timers } from "./timers.ts";
 import { Transitions } from "./transitions.ts";
 import { UdevProgress } from "./udev.ts";
@@ -179,6 +186,7 @@ export class Engine {
       if (next === Step.LockDevice && state.has(operation, CommandFlag.Udev)) {
         this.lookout.follow(operation);
       }
+      if (next === Step.OpenPublic) this.lookout.expose(operation);
       if (next === Step.UndoControl) this.lookout.unfollow(operation);
       if (outcome === Outcome.Again) {
         const waits = state.get(operation, Field.Waits) + 1;
@@ -261,13 +269,14 @@ export class Engine {
     if (outcome !== PENDING) this.advance(lookout, outcome);
   }
 
-  /** Attaches that await the stream, or udev. */
+  /** Attaches that wait for events. */
   resume(): void {
     const state = this.state;
     for (let operation = 0; operation < state.operations; operation++) {
       const step = state.get(operation, Field.Step);
-      if (step !== Step.AwaitStream && step !== Step.AwaitUdev) continue;
-      if (!this.timers.isBusy(operation) || !this.lookout.isOver(operation)) continue;
+      if (!isWaitForEvents(step) || !this.timers.isBusy(operation)) continue;
+      if (!this.lookout.isOver(operation)) continue;
+      state.set64(operation, Field.Wake, u64(0));
       this.start(operation, step);
     }
     this.grant();

@@ -15,6 +15,7 @@ import { Deadlines } from "./deadlines.ts";
 import { Groups } from "./groups.ts";
 import { clearMask } from "./masks.ts";
 import { MILLISECOND, PENDING, Port, Room } from "./port.ts";
+import { Reactions } from "./reaction.ts";
 import { Reading } from "./reading.ts";
 import { DiskField, Looked } from "./records.ts";
 import { Registry } from "./registry.ts";
@@ -40,6 +41,7 @@ export class Lookout extends Room {
   private readonly deadlines: Deadlines;
   private readonly seen: Seen;
   private readonly udev: UdevProgress;
+  private readonly reactions: Reactions;
   private readonly reading: Reading;
   private readonly name: DataView;
 
@@ -55,6 +57,7 @@ export class Lookout extends Room {
     super(state, port);
     this.groups = groups;
     this.udev = udev;
+    this.reactions = new Reactions(state, groups);
     this.reading = new Reading(state, port, registry);
     this.registry = registry;
     this.deadlines = deadlines;
@@ -98,22 +101,36 @@ export class Lookout extends Room {
   follow(operation: i32): void {
     const state = this.state;
     assert(state.get(operation, Field.Disk) === 0);
+    // One that awaits udev listens from its beginning to its end.
+    if (!this.awaitsUdev(operation)) this.groups.interest(CommandFlag.Udev, 1);
     const bytes = putLoopName(this.name, 0, state.get(operation, Field.Number));
     const disk = this.registry.track(this.name, 0, bytes);
     assert(disk >= 0);
     this.registry.hold(disk);
     // What udev wrote before, of an instance that others wait for, is no proof of the next one.
     this.registry.setDisk64(disk, DiskField.BaseStamp, u64(0));
-    this.await(disk, true);
+    this.await(disk, this.awaitsUdev(operation));
     state.set(operation, Field.Disk, disk + 1);
+  }
+
+  /** The device is to be opened where udev sees who closes it. */
+  expose(operation: i32): void {
+    if (this.state.get(operation, Field.Disk) === 0) this.follow(operation);
+    this.reactions.expose(operation);
   }
 
   unfollow(operation: i32): void {
     const disk = this.state.get(operation, Field.Disk) - 1;
     if (disk < 0) return;
     this.state.set(operation, Field.Disk, 0);
-    this.unawait(disk, true);
+    this.reactions.forget(operation);
+    this.unawait(disk, this.awaitsUdev(operation));
     this.registry.letGo(disk);
+    if (!this.awaitsUdev(operation)) this.groups.interest(CommandFlag.Udev, -1);
+  }
+
+  private awaitsUdev(operation: i32): bool {
+    return this.state.has(operation, CommandFlag.Udev);
   }
 
   /* What is heard. */
@@ -141,6 +158,8 @@ export class Lookout extends Room {
       if (!isRemove) this.udev.claim(disk, uevent, isPresent ? current : u64(0));
     } else if (isRemove && uevent.deviceType === DeviceType.Partition) {
       this.udev.unclaim(disk, uevent.partition);
+    } else {
+      this.reactions.heard(disk, uevent);
     }
     this.wake(disk);
   }
@@ -169,6 +188,10 @@ export class Lookout extends Room {
         return this.udev.beginBase(operation);
       case Step.AwaitUdev:
         return this.awaitUdev(operation);
+      case Step.AwaitGroups:
+        return this.reactions.awaitGroups(operation);
+      case Step.AwaitChange:
+        return this.reactions.awaitChange(operation);
       case Step.Look:
         return this.next();
       case Step.Subscribe:
@@ -222,13 +245,13 @@ export class Lookout extends Room {
   }
 
   private awaitStream(operation: i32): i32 {
-    if (!this.state.has(operation, CommandFlag.Udev)) return Outcome.Ok;
+    if (!this.awaitsUdev(operation)) return Outcome.Ok;
     if (!this.groups.isListening(CommandFlag.Udev)) return PENDING;
     return Outcome.Ok;
   }
 
   private awaitUdev(operation: i32): i32 {
-    if (!this.state.has(operation, CommandFlag.Udev)) return Outcome.Ok;
+    if (!this.awaitsUdev(operation)) return Outcome.Ok;
     if (!this.groups.isOpen(Group.Udev)) {
       const errno = this.groups.errnoOf(Group.Udev);
       this.port.warn(operation, Warning.NoUdev, errno, u64(0));
@@ -240,12 +263,16 @@ export class Lookout extends Room {
     return PENDING;
   }
 
-  /** Whether an attach that awaits udev, or the stream, need wait no longer. */
+  /** Whether an attach that waits for events need wait no longer. */
   isOver(operation: i32): bool {
-    if (this.state.get(operation, Field.Step) === Step.AwaitStream) {
-      return this.groups.isListening(CommandFlag.Udev);
+    switch (this.state.get(operation, Field.Step)) {
+      case Step.AwaitUdev:
+        return this.isProcessed(operation);
+      case Step.AwaitChange:
+        return this.reactions.isOver(operation);
+      default:
+        return this.groups.isListening(CommandFlag.Udev);
     }
-    return this.isProcessed(operation);
   }
 
   private isProcessed(operation: i32): bool {

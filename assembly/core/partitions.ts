@@ -59,9 +59,6 @@ export class PartitionSteps extends Room {
         return this.setFlags(operation, LoFlag.LO_FLAGS_PARTSCAN, 0);
       case Step.AddPartition:
         return this.addPartition(operation);
-      case Step.UnlockDevice:
-        if (!state.has(operation, CommandFlag.NoLock)) return Outcome.Skip;
-        return port.flock(operation, device, Lock.LOCK_UN);
       case Step.CloseImage:
         if (state.get(operation, Field.ImageOwned) === 0) return this.afterImage(operation);
         return port.close(operation, state.get(operation, Field.ImageDescriptor));
@@ -70,10 +67,13 @@ export class PartitionSteps extends Room {
         return getStatus(state, port, operation, loopDescriptor(state, operation));
       case Step.KeepSet:
         return this.setFlags(operation, 0, LoFlag.LO_FLAGS_AUTOCLEAR);
-      default:
-        assert(step === Step.CloseWritable);
+      case Step.CloseWritable:
         if (state.get(operation, Field.WritableDescriptor) < 0) return Outcome.Skip;
         return port.close(operation, state.get(operation, Field.WritableDescriptor));
+      default:
+        assert(step === Step.UnlockDevice);
+        if (!state.has(operation, CommandFlag.NoLock)) return Outcome.Skip;
+        return port.flock(operation, device, Lock.LOCK_UN);
     }
   }
 

@@ -53,7 +53,7 @@ export class Rooms {
     if (step <= Step.SeqBefore) return this.device.begin(operation, step);
     if (step <= Step.SizeAfter) return this.configure.begin(operation, step);
     if (isProof(step)) return this.proof.begin(operation, step);
-    if (step <= Step.CloseWritable) return this.partitions.begin(operation, step);
+    if (step <= Step.UnlockDevice) return this.partitions.begin(operation, step);
     if (step <= Step.UndoImage) return this.undo.begin(operation, step);
     if (isSweep(step)) return this.sweep.begin(operation, step);
     if (step >= Step.SizeTarget) return this.change.begin(operation, step);
@@ -68,7 +68,7 @@ export class Rooms {
     if (step <= Step.SeqBefore) return this.device.finish(operation, step, result, outcome);
     if (step <= Step.SizeAfter) return this.configure.finish(operation, step, result, outcome);
     if (isProof(step)) return this.proof.finish(operation, step, result, outcome);
-    if (step <= Step.CloseWritable) {
+    if (step <= Step.UnlockDevice) {
       return this.partitions.finish(operation, step, result, outcome);
     }
     // An undo that must be repeated has undone nothing yet.

@@ -110,6 +110,8 @@ export enum Field {
   DeviceOwned,
   WritableDescriptor,
   HiddenMade,
+  /** `Reaction` */
+  Reaction,
 
   ImageMode,
   /** 64-bit */

@@ -88,11 +88,13 @@ export enum Step {
   AwaitUdev,
 
   /* The end of an attach. */
-  UnlockDevice,
   CloseImage,
   KeepStatus,
   KeepSet,
+  AwaitGroups,
   CloseWritable,
+  AwaitChange,
+  UnlockDevice,
   Done,
 
   /* Giving back. */
@@ -215,8 +217,13 @@ export function isHalfAWait(step: i32): bool {
 
 /** Steps of the lookout, and those of an attach that wait for it or tell it something. */
 export function isLookout(step: i32): bool {
-  if (step === Step.AwaitStream || step === Step.RecordBefore) return true;
-  return step >= Step.Look || step === Step.AwaitUdev;
+  return step >= Step.Look || step === Step.RecordBefore || isWaitForEvents(step);
+}
+
+/** An attach waits there until the lookout has heard something, or can hear. */
+export function isWaitForEvents(step: i32): bool {
+  if (step === Step.AwaitStream || step === Step.AwaitUdev) return true;
+  return step === Step.AwaitGroups || step === Step.AwaitChange;
 }
 
 /** Steps of the overlap guard. */
@@ -241,7 +248,7 @@ export function isWaitForHolders(step: i32): bool {
 
 /** Between these the application can end an operation; giving back goes through. */
 export function isInterruptible(step: i32): bool {
-  if (step >= Step.OpenImage && step <= Step.CloseWritable) return true;
+  if (step >= Step.OpenImage && step <= Step.UnlockDevice) return true;
   if (step === Step.Backoff || isWaitForHolders(step)) return true;
   // What has begun to change a device goes through.
   if (step >= Step.SizeTarget && step <= Step.FindUsers) return true;

@@ -83,10 +83,10 @@ export class Timers {
 
   /**
    * 1, 2, 4, 8, 16 ms, each between half and one and a half of itself; on to 256 ms where every
-   * look goes through all processes.
+   * look goes through all processes, or an event may wake earlier.
    */
   delay(step: i32, waits: i32): u64 {
-    const most = step === Step.AwaitHolders ? 8 : 4;
+    const most = step === Step.AwaitHolders || step === Step.AwaitChange ? 8 : 4;
     const doublings = waits - 1 < most ? waits - 1 : most;
     const base = u64(u64(1 << doublings) * u64(MILLISECOND));
     return u64(u64(base >> u64(1)) + random(this.state, base));

@@ -53,6 +53,8 @@ export class Uevent {
   diskseq: u64 = u64(0);
   isMediaChange: bool = false;
   isSynthetic: bool = false;
+  /** Synthetic, and who wrote it named it; udevd writes 0. */
+  hasUuid: bool = false;
   /** Kernel name of the disk: where it lies in the buffers; no bytes where it is of no disk. */
   nameAt: i32 = 0;
   nameBytes: i32 = 0;
@@ -99,6 +101,7 @@ export class Uevent {
     this.diskseq = u64(0);
     this.isMediaChange = false;
     this.isSynthetic = false;
+    this.hasUuid = false;
     this.nameAt = 0;
     this.nameBytes = 0;
     this.keys = 0;
@@ -212,6 +215,7 @@ export class Uevent {
       case 10:
         if (!this.is(key, 10, "SYNTH_UUID")) return true;
         this.isSynthetic = true;
+        this.hasUuid = !this.is(value, bytes, "0");
         return this.once(Key.SYNTH_UUID);
       case 17:
         if (!this.is(key, 17, "DISK_MEDIA_CHANGE")) return true;

@@ -224,10 +224,12 @@ export class Chaos {
     for (const event of output.events) this.#tell(event);
     for (const call of output.calls) {
       const running = this.#running.get(call.operation);
+      this.#out.push(call);
+      // The lookout's own: an attach through the public node hears what udev does.
+      if (call.step >= Step.Look) continue;
       assert.ok(running, "a call of no operation");
       if (call.call === Call.Close) this.#closes(call, running);
       if (call.request === Ioctl.LOOP_CLR_FD) running.isBound = false;
-      this.#out.push(call);
     }
   }
 

@@ -11,7 +11,7 @@ const phases: readonly (readonly [string, Step])[] = [
   ["Choose", Step.AwaitControl],
   ["Prove", Step.SetStatus],
   ["Partitions", Step.DrainOpen],
-  ["Finish", Step.UnlockDevice],
+  ["Finish", Step.CloseImage],
   ["Done", Step.Done],
   ["GiveBack", Step.UndoControl],
   ["Failed", Step.Failed],

@@ -13,6 +13,8 @@ export interface Plant {
   readonly to: string;
   /** what the swarm finds first */
   readonly violation: Violation;
+  /** of 1000 seeds, one of which finds it: a change of core or kernel moves it */
+  readonly first: number;
 }
 
 export const plants: readonly Plant[] = [
@@ -22,6 +24,7 @@ export const plants: readonly Plant[] = [
     from: "if (!isPlugged || uevent.action !== Action.Remove) return Verdict.Later;",
     to: "if (!isPlugged || uevent.action !== Action.Remove) return Verdict.Mine;",
     violation: Violation.Believed,
+    first: 1,
   },
   {
     name: "giving back forgets the descriptor of the device",
@@ -29,6 +32,7 @@ export const plants: readonly Plant[] = [
     from: "return this.close(operation, Field.DeviceDescriptor);",
     to: "return Outcome.Ok;",
     violation: Violation.LeftLocked,
+    first: 1,
   },
   {
     name: "a wait takes any instance for the one that it waits for",
@@ -36,6 +40,8 @@ export const plants: readonly Plant[] = [
     from: "return diskseq === u64(0) || diskseq === current;",
     to: "return diskseq === diskseq && current === current;",
     violation: Violation.Livelock,
+    // One seed in ten thousand.
+    first: 15_001,
   },
 ];
 

@@ -237,13 +237,13 @@ test("a node that never comes is a failure in about half a second", async () => 
   expectGivenBack(kernel);
 });
 
-test("a persistent attach loses AUTOCLEAR last of all; an unlocked one its lock", async () => {
+test("a persistent attach loses AUTOCLEAR at the end, an unlocked one its lock last", async () => {
   const { kernel, bench, attach } = await scene();
   const end = attach({ flags: CommandFlag.Persistent | CommandFlag.NoLock });
   assert.is(end.result[Result.Flags], BigInt(LoFlag.LO_FLAGS_PARTSCAN));
   assert.is(kernel.disk(0).flags, LoFlag.LO_FLAGS_PARTSCAN);
   const steps = bench.calls.map(({ step }) => step);
-  assert.equal(steps.slice(-2), [Step.KeepSet, Step.CloseWritable]);
+  assert.equal(steps.slice(-3), [Step.KeepSet, Step.CloseWritable, Step.UnlockDevice]);
   assert.equal(
     [...kernel.opened.values()].map(({ lock }) => lock),
     [0],

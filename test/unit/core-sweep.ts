@@ -145,6 +145,13 @@ export const scenarios: readonly Scenario[] = [
     prepare: (kernel) => kernel.on(Step.MakePrivate, 0, -1).on(Step.MakeHidden, 0, -13),
   },
   {
+    name: "the public node, beside udev",
+    prepare: (kernel) => {
+      kernel.uevents.udev.isRunning = true;
+      kernel.on(Step.MakePrivate, 0, -1).on(Step.MakeHidden, 0, -13);
+    },
+  },
+  {
     name: "locked devices are passed over",
     options: { disks: 2 },
     prepare: (kernel) => {
