@@ -40,7 +40,8 @@ async function recordMuch(options: Partial<SimOptions>, gpt: string): Promise<vo
   ]);
   await session.waitFor({ device: a.device, partitions: [1, 3] });
   await Promise.all([a.detach(), b.detach()]);
-  const { device } = await session.attach("/c", { persistent: true, partscan: "none" });
+  const stays = { persistent: true, partscan: "none", device: 804 } as const;
+  const { device } = await session.attach("/c", stays);
   session.kernel.setImage("/c", mbrImage([{ number: 2, start: 16, size: 32 }], 2 << 20));
   await session.resize(device);
   await session.rescan(device);

@@ -37,6 +37,8 @@ export interface OpenFile {
   readonly image: number;
   /** of a loop device, -1: it is none */
   readonly number: number;
+  /** the application had it open, nobody says for what */
+  readonly isBorrowed?: boolean;
 }
 
 /** What somebody else has open: a file of the model. */

@@ -4,7 +4,7 @@
  * one.
  */
 import { Call, CallWord, Place } from "../../../assembly/abi.ts";
-import { Errno, Ioctl, Lock, OpenFlag } from "../../../assembly/wire/linux.ts";
+import { Errno, Ioctl, Lock, LoFlag, OpenFlag } from "../../../assembly/wire/linux.ts";
 import { LoopConfig } from "../../../assembly/wire/loop.ts";
 import type { Completion, MadeCall } from "../../call-trace.ts";
 import type { Model } from "../model.ts";
@@ -169,7 +169,8 @@ export class Performer {
     let opened = nothing;
     if (subject?.kind === "image") {
       const { image } = subject;
-      opened = { file: this.#model.openImage(TRACED, image, OpenFlag.O_RDWR), image, number: -1 };
+      const file = this.#model.openImage(TRACED, image, OpenFlag.O_RDWR);
+      opened = { file, image, number: -1, isBorrowed: true };
     } else if (subject?.kind === "disk") {
       const { number } = subject;
       if (branch.roles.get(number) !== "followed") this.#follow(branch, number, false);
@@ -192,7 +193,9 @@ export class Performer {
     }
     const isNew = isFree ? this.#isAdded(branch, number) : result >= 0;
     if (isNew) {
-      for (let below = 0; below < number; below++) this.#outsiders.make(below);
+      // The lowest that was not there, unless it was asked for.
+      const from = isFree || asked < 0 ? 0 : number;
+      for (let below = from; below < number; below++) this.#outsiders.make(below);
     } else {
       this.#follow(branch, number, isFree);
     }
@@ -242,9 +245,26 @@ export class Performer {
     const backing = isOne ? view.getInt32(0, true) : Number(words.argument);
     const { file, image } = branch.files.get(backing) ?? nothing;
     if (file < 0) return "devices whose image is another driver's disk";
-    const range = isOne ? statusAt(view, LoopConfig.Info) : { offset: 0n, sizeLimit: 0n };
-    this.#images.readTable(image, index, range.offset, range.sizeLimit);
+    const none = { offset: 0n, sizeLimit: 0n, flags: 0 };
+    const asked = isOne ? statusAt(view, LoopConfig.Info) : none;
+    if (this.#isShownReadOnly(subject?.number ?? -1, index, asked.flags)) {
+      this.#borrowForReading(branch, backing);
+    }
+    this.#images.readTable(image, index, asked.offset, asked.sizeLimit);
     return undefined;
+  }
+
+  /** The kernel found the image open for reading only, for nobody asked for such a device. */
+  #isShownReadOnly(number: number, index: number, asked: number): boolean {
+    const { status } = this.#foresight.found(number, this.#outlook.answerIndex(index) + 1);
+    return ((status?.flags ?? 0) & ~asked & LoFlag.LO_FLAGS_READ_ONLY) !== 0;
+  }
+
+  #borrowForReading(branch: Branch, descriptor: number): void {
+    const opened = branch.files.get(descriptor);
+    if (opened?.isBorrowed !== true) return;
+    const file = this.#model.openImage(TRACED, opened.image, OpenFlag.O_RDONLY);
+    branch.files.set(descriptor, { ...opened, file });
   }
 
   /** Partitions that are there next, although nobody of ours made them, are others'. */

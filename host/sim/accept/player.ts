@@ -214,6 +214,7 @@ export class Player {
   #datagram(branch: Branch, recorded: HeardDatagram): Parting | undefined {
     const number = numberOfEvent(recorded.strings);
     const { line, strings } = recorded;
+    if (branch.roles.get(number) !== "followed") this.#makeAhead(branch, number);
     if (branch.roles.get(number) !== "followed") {
       branch.passOver(number < 0 ? "events of other disks" : "events of devices of others");
     } else if (!this.#matches(branch, number, strings)) {
@@ -221,6 +222,18 @@ export class Player {
       return parting(line, "the event", strings, first, number);
     }
     return this.#expectNone(branch, line);
+  }
+
+  /** A device of which something is heard was made by a call of ours that is still out. */
+  #makeAhead(branch: Branch, number: number): void {
+    for (const [ticket, pending] of branch.pending) {
+      const { request } = pending.words;
+      const makes = request === Ioctl.LOOP_CTL_ADD || request === Ioctl.LOOP_CTL_GET_FREE;
+      if (!makes || this.#outlook.answerTo(pending.index)?.result !== number) continue;
+      const begun = pending.task < 0 ? this.#begin(branch, pending) : pending;
+      if (typeof begun === "string" || this.#model.runCall(begun.task) !== Step.Done) continue;
+      branch.pending.set(ticket, this.#finish(branch, begun));
+    }
   }
 
   /** Takes the device's next event, or passes over one that is of no instance that is judged. */
