@@ -67,18 +67,31 @@ class Probe {
 
   async #add(control: number): Promise<number> {
     for (let number = highestNumber; number >= lowestNumber; number--) {
-      const argument = BigInt(number);
-      const request = Ioctl.LOOP_CTL_ADD;
-      const result = await this.#call({
-        call: Call.IoctlValue,
-        descriptor: control,
-        request,
-        argument,
-      });
+      const ask = (request: Ioctl): Promise<number> =>
+        this.#call({
+          call: Call.IoctlValue,
+          descriptor: control,
+          request,
+          argument: BigInt(number),
+        });
+      let result = await ask(Ioctl.LOOP_CTL_ADD);
+      if (result === -Errno.EEXIST && (await this.#hasNoNode(number))) {
+        // A probe that was killed left it: no other is under way, for we have the lock. Whatever
+        // is bound or open the kernel does not remove.
+        await ask(Ioctl.LOOP_CTL_REMOVE);
+        result = await ask(Ioctl.LOOP_CTL_ADD);
+      }
       if (result >= 0) return number;
       if (result !== -Errno.EEXIST) break;
     }
     throw new Doubt();
+  }
+
+  async #hasNoNode(number: number): Promise<boolean> {
+    const named = { call: Call.Open, place: Place.Disk, number, request: OpenFlag.O_PATH };
+    const descriptor = await this.#call(named);
+    if (descriptor >= 0) await this.#call({ call: Call.Close, descriptor });
+    return descriptor === -Errno.ENOENT;
   }
 
   async #remove(control: number, number: number): Promise<void> {

@@ -6,10 +6,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Call, Place } from "../../assembly/abi.ts";
 import { Ioctl, OpenFlag } from "../../assembly/wire/linux.ts";
+import type { KernelCall } from "../../host/kernel.ts";
 import { blankCall } from "../../host/list.ts";
 import type { Kernel } from "../../host/sim/index.ts";
 import { LoopError, Session, SimKernel, type SimOptions, simulate } from "../../host/sim/index.ts";
-import { LyingKernel, WatchedKernel } from "../helpers/kernels.ts";
+import { KernelDecorator, LyingKernel, WatchedKernel } from "../helpers/kernels.ts";
 import { mbrImage, twoSlots } from "../helpers/simulations.ts";
 
 const path = "/images/disk.img";
@@ -74,6 +75,29 @@ test("whichever call fails: no false verdict, and nothing is left", async () => 
     }
     assert.equal([...found].sort(), [verdicts[version], "unknown"].sort());
     await session.close();
+  }
+});
+
+test("what a killed probe leaves without a node the next one takes away", async () => {
+  for (const version of ["6.1.192", "7.2.13"] as const) {
+    const sim = machine({ version });
+    const before = sim.listNames();
+    let left = 0;
+    for (let nth = 1, isOver = false; !isOver; nth++) {
+      const doomed = new Doomed(sim.spawn(), nth);
+      const verdict = new Session(doomed).probeScan();
+      isOver = (await Promise.race([verdict, doomed.killed])) !== undefined;
+      const next = new Session(sim.spawn());
+      // Between two calls it is a device as any other.
+      if (sim.listNames().includes(`loop${number}`)) {
+        if (isOpenable(sim)) await remove(next);
+        else left += 1;
+      }
+      assert.is(await next.probeScan(), verdicts[version], `after call ${nth}`);
+      assert.equal(sim.listNames(), before, `after call ${nth}`);
+      await next.close();
+    }
+    assert.ok(left > 10, `${left}`);
   }
 });
 
@@ -218,6 +242,41 @@ class Watched extends WatchedKernel {
   alarm(at: bigint, ring: () => void): () => void {
     return this.#sim.alarm(at, ring);
   }
+}
+
+/** Is killed at its nth call. */
+class Doomed extends KernelDecorator {
+  readonly killed: Promise<undefined>;
+  readonly #sim: SimKernel;
+  #left: number;
+  #die: (value: undefined) => void = () => {};
+
+  constructor(sim: SimKernel, nth: number) {
+    super(sim);
+    this.#sim = sim;
+    this.#left = nth;
+    this.killed = new Promise((resolve) => {
+      this.#die = resolve;
+    });
+  }
+
+  override perform(call: KernelCall): number | Promise<number> {
+    this.#left -= 1;
+    if (this.#left > 0) return super.perform(call);
+    this.#sim.kill();
+    this.#die(undefined);
+    return new Promise(() => {});
+  }
+
+  alarm(at: bigint, ring: () => void): () => void {
+    return this.#sim.alarm(at, ring);
+  }
+}
+
+function isOpenable(kernel: SimKernel): boolean {
+  const descriptor = openDisk(kernel);
+  if (descriptor >= 0) kernel.perform({ ...blankCall, call: Call.Close, descriptor });
+  return descriptor >= 0;
 }
 
 function machine(options: SimOptions): SimKernel {
