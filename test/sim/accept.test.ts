@@ -188,6 +188,11 @@ test("what was changed is refused, with the line", async () => {
   }
 });
 
+function seqnumIn(event: string): string {
+  const data = Buffer.from(JSON.parse(event).data, "base64").toString("latin1");
+  return /SEQNUM=\d+/.exec(data)?.[0] ?? "none";
+}
+
 /** The same event as somebody has the kernel tell it, by a write to `uevent` in sysfs. */
 function askedFor(event: string, change: readonly (readonly [string, string])[]): string {
   const record = JSON.parse(event);
@@ -205,6 +210,12 @@ test("what somebody had the kernel tell is accepted of what is there only", asyn
   const { refusal, deeds } = await accept(behind(askedFor(added, [])));
   assert.equal(refusal, undefined);
   assert.equal(deeds, ["loop0p1: add told"]);
+  // Its number was read before the change that was told first.
+  const unplugged = eventOf(lines, "remove@/devices/virtual/block/loop0/loop0p3");
+  const plugged = eventOf(lines, "add@/devices/virtual/block/loop0/loop0p3");
+  const sent = [[seqnumIn(plugged), seqnumIn(unplugged)]] as const;
+  const late = (line: string) => (line === unplugged ? [askedFor(plugged, sent), line] : line);
+  assert.equal((await accept(lines.flatMap(late))).deeds, ["loop0p3: add told"]);
   const absent = [
     ["loop0/loop0p1", "loop0/loop0p9"],
     ["/loop0p1\0SUB", "/loop0p9\0SUB"],

@@ -17,16 +17,7 @@ export function nameOf(number: number, partition = 0): string {
 
 /** 0: it has none. */
 export function diskseqOf(strings: readonly string[]): bigint {
-  return numberIn(strings, "DISKSEQ=");
-}
-
-/** 0: it has none. */
-export function seqnumOf(strings: readonly string[]): bigint {
-  return numberIn(strings, "SEQNUM=");
-}
-
-function numberIn(strings: readonly string[], key: string): bigint {
-  const text = strings.find((one) => one.startsWith(key))?.slice(key.length) ?? "";
+  const text = strings.find((one) => one.startsWith("DISKSEQ="))?.slice("DISKSEQ=".length) ?? "";
   return /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
 }
 

@@ -11,15 +11,7 @@ import { type Model, Step } from "../model.ts";
 import { readEvents } from "../trace-compare.ts";
 import { type Answer, saidIn } from "./answers.ts";
 import type { Branch, Pending } from "./branch.ts";
-import {
-  askedIn,
-  askedLike,
-  diskseqOf,
-  isSameEvent,
-  nameOf,
-  numberOfEvent,
-  seqnumOf,
-} from "./events.ts";
+import { askedIn, askedLike, diskseqOf, isSameEvent, nameOf, numberOfEvent } from "./events.ts";
 import { countOf, type Outlook } from "./outlook.ts";
 import { OBSERVER } from "./outsiders.ts";
 import type { Performer } from "./performer.ts";
@@ -36,6 +28,8 @@ export interface Parting {
 }
 
 const receiveBuffer = 1 << 28;
+/** Records that can come between the reading of a number and the event that tells it. */
+const overtakenMax = 32;
 
 const searches: readonly Call[] = [Call.FindBacking, Call.FindUnbound];
 
@@ -281,8 +275,8 @@ export class Player {
     const like = isThere ? now : was;
     if (like === undefined || !isSameEvent(strings, like)) return false;
     const instances = [...owed, like].map(diskseqOf);
-    // Spelled before an event that was sent before it.
-    if (this.#isOvertaken(branch, strings)) {
+    // Spelled before a change of the number that was sent before it.
+    if (this.#isOfJustNow(branch, number, strings)) {
       instances.push(...(branch.pairs.get(number) ?? []).map(({ model }) => model));
     }
     if (!instances.some((one) => branch.pair(number, diskseqOf(strings), one))) return false;
@@ -290,10 +284,14 @@ export class Player {
     return true;
   }
 
-  /** Whether what was heard just before has a higher SEQNUM: two senders, on two processors. */
-  #isOvertaken(branch: Branch, strings: readonly string[]): boolean {
-    const before = this.#outlook.records[branch.index - 1];
-    return before?.kind === "datagram" && seqnumOf(before.strings) > seqnumOf(strings);
+  /** Whether a device had that number just before: senders are on several processors, and a
+   *  sender reads the number before it takes a SEQNUM. */
+  #isOfJustNow({ index }: Branch, number: number, strings: readonly string[]): boolean {
+    const diskseq = diskseqOf(strings);
+    return this.#outlook.records.slice(Math.max(0, index - overtakenMax), index).some((record) => {
+      if (record.kind !== "datagram" || numberOfEvent(record.strings) !== number) return false;
+      return diskseqOf(record.strings) === diskseq;
+    });
   }
 
   /** What was sent before a socket was emptied was read by then. */
