@@ -67,19 +67,13 @@ class Probe {
 
   async #add(control: number): Promise<number> {
     for (let number = highestNumber; number >= lowestNumber; number--) {
-      const ask = (request: Ioctl): Promise<number> =>
-        this.#call({
-          call: Call.IoctlValue,
-          descriptor: control,
-          request,
-          argument: BigInt(number),
-        });
-      let result = await ask(Ioctl.LOOP_CTL_ADD);
+      const add = onControl(control, Ioctl.LOOP_CTL_ADD, number);
+      let result = await this.#call(add);
       if (result === -Errno.EEXIST && (await this.#hasNoNode(number))) {
         // A probe that was killed left it: no other is under way, for we have the lock. Whatever
         // is bound or open the kernel does not remove.
-        await ask(Ioctl.LOOP_CTL_REMOVE);
-        result = await ask(Ioctl.LOOP_CTL_ADD);
+        await this.#call(onControl(control, Ioctl.LOOP_CTL_REMOVE, number));
+        result = await this.#call(add);
       }
       if (result >= 0) return number;
       if (result !== -Errno.EEXIST) break;
@@ -95,10 +89,8 @@ class Probe {
   }
 
   async #remove(control: number, number: number): Promise<void> {
-    const request = Ioctl.LOOP_CTL_REMOVE;
-    const argument = BigInt(number);
     try {
-      await this.#patiently({ call: Call.IoctlValue, descriptor: control, request, argument });
+      await this.#patiently(onControl(control, Ioctl.LOOP_CTL_REMOVE, number));
     } catch (error) {
       // It stays: then as others expect it.
       await this.#call({ call: Call.MakeNode, place: Place.Disk, number });
@@ -205,6 +197,10 @@ class Probe {
       else setTimeout(resolve, Number(pauseNs / 1_000_000n));
     });
   }
+}
+
+function onControl(descriptor: number, request: Ioctl, number: number): Partial<KernelCall> {
+  return { call: Call.IoctlValue, descriptor, request, argument: BigInt(number) };
 }
 
 /** Read-only, without PARTSCAN; with AUTOCLEAR, so that our end is its end. */
