@@ -17,8 +17,10 @@ export function nameOf(number: number, partition = 0): string {
 
 /** 0: it has none. */
 export function diskseqOf(strings: readonly string[]): bigint {
-  const text = strings.find((one) => one.startsWith("DISKSEQ="))?.slice("DISKSEQ=".length) ?? "";
-  return /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
+  const digits = /^DISKSEQ=(\d{1,19})$/.exec(
+    strings.find((one) => one.startsWith("DISKSEQ=")) ?? "",
+  );
+  return BigInt(digits?.[1] ?? 0);
 }
 
 /** As the kernel spells them. */

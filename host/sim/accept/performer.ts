@@ -243,12 +243,14 @@ export class Performer {
     }
     const isOne = words.request === Ioctl.LOOP_CONFIGURE;
     const backing = isOne ? view.getInt32(0, true) : Number(words.argument);
-    const { file, image } = branch.files.get(backing) ?? nothing;
+    const opened = branch.files.get(backing) ?? nothing;
+    const { file, image, isBorrowed } = opened;
     if (file < 0) return "devices whose image is another driver's disk";
     const none = { offset: 0n, sizeLimit: 0n, flags: 0 };
     const asked = isOne ? statusAt(view, LoopConfig.Info) : none;
-    if (this.#isShownReadOnly(subject?.number ?? -1, index, asked.flags)) {
-      this.#borrowForReading(branch, backing);
+    if (isBorrowed && this.#isShownReadOnly(subject?.number ?? -1, index, asked.flags)) {
+      const again = this.#model.openImage(TRACED, image, OpenFlag.O_RDONLY);
+      branch.files.set(backing, { ...opened, file: again });
     }
     this.#images.readTable(image, index, asked.offset, asked.sizeLimit);
     return undefined;
@@ -258,13 +260,6 @@ export class Performer {
   #isShownReadOnly(number: number, index: number, asked: number): boolean {
     const { status } = this.#foresight.found(number, this.#outlook.answerIndex(index) + 1);
     return ((status?.flags ?? 0) & ~asked & LoFlag.LO_FLAGS_READ_ONLY) !== 0;
-  }
-
-  #borrowForReading(branch: Branch, descriptor: number): void {
-    const opened = branch.files.get(descriptor);
-    if (opened?.isBorrowed !== true) return;
-    const file = this.#model.openImage(TRACED, opened.image, OpenFlag.O_RDONLY);
-    branch.files.set(descriptor, { ...opened, file });
   }
 
   /** Partitions that are there next, although nobody of ours made them, are others'. */

@@ -132,6 +132,15 @@ export class Player {
     return { ...pending, task: -1, answer };
   }
 
+  /** Makes a call to its end: with its answer; why it cannot be made; undefined: it waits. */
+  #answer(branch: Branch, pending: Pending): Pending | string | undefined {
+    if (pending.answer !== undefined) return pending;
+    const begun = pending.task < 0 ? this.#begin(branch, pending) : pending;
+    if (typeof begun === "string") return begun;
+    const isDone = this.#model.runCall(begun.task) === Step.Done;
+    return isDone ? this.#finish(branch, begun) : undefined;
+  }
+
   #completion(branch: Branch, recorded: Completion): Parting | undefined {
     const made = branch.pending.get(recorded.ticket);
     if (made === undefined) return undefined;
@@ -140,28 +149,19 @@ export class Player {
       this.#subscribe(branch, made, recorded);
       return undefined;
     }
-    let pending = made;
-    if (pending.task < 0 && pending.answer === undefined) {
-      const begun = this.#begin(branch, made);
-      if (typeof begun === "string") {
-        branch.passOver(begun);
-        this.#performer.passOver(branch, made, recorded);
-        branch.pending.delete(recorded.ticket);
-        return undefined;
-      }
-      pending = begun;
+    const answered = this.#answer(branch, made);
+    if (typeof answered === "string") {
+      branch.passOver(answered);
+      this.#performer.passOver(branch, made, recorded);
+      branch.pending.delete(recorded.ticket);
+      return undefined;
     }
-    if (pending.task >= 0) {
-      if (this.#model.runCall(pending.task) !== Step.Done) {
-        this.hear(branch);
-        return this.#part(made, recorded, undefined);
-      }
-      pending = this.#finish(branch, pending);
+    if (answered?.answer === undefined) {
+      this.hear(branch);
+      return this.#part(made, recorded, undefined);
     }
-    const answer = pending.answer;
-    if (answer === undefined) return undefined;
     branch.pending.delete(recorded.ticket);
-    return this.#compare(branch, made, recorded, answer);
+    return this.#compare(branch, made, recorded, answered.answer);
   }
 
   #compare(
@@ -224,9 +224,8 @@ export class Player {
       const { request } = pending.words;
       const makes = request === Ioctl.LOOP_CTL_ADD || request === Ioctl.LOOP_CTL_GET_FREE;
       if (!makes || this.#outlook.answerTo(pending.index)?.result !== number) continue;
-      const begun = pending.task < 0 ? this.#begin(branch, pending) : pending;
-      if (typeof begun === "string" || this.#model.runCall(begun.task) !== Step.Done) continue;
-      branch.pending.set(ticket, this.#finish(branch, begun));
+      const answered = this.#answer(branch, pending);
+      if (typeof answered === "object") branch.pending.set(ticket, answered);
     }
   }
 
