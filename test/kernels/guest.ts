@@ -26,9 +26,10 @@ const disks = { scratch: 8 * GiB, results: 4 * GiB };
 
 /**
  * Without what an emulator pays for at every copy from and to user memory and every walk of the
- * page tables, and no test is about.
+ * page tables, and no test is about. Without the promise that copies byte by byte are the quickest:
+ * an emulator makes them so.
  */
-const processor = "max,-smap,-smep,-la57";
+const processor = "max,-smap,-smep,-la57,-erms";
 /**
  * The emulated cycle counter is one for all processors, which a kernel cannot know: it would take
  * each time from a device, by a system call. Mitigations are for who has secrets. The grace periods

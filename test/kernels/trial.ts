@@ -1,9 +1,9 @@
 /**
- * What one kernel is put to: the tests in the guest, then on this machine the replay of all that
- * they recorded there, which the simulated kernel of that version must accept, too. Tells how it
- * goes, line by line.
+ * What one kernel is put to: its tests or its rivals in a guest, then on this machine the replay of
+ * all that was recorded there, which the simulated kernel of that version must accept, too. Tells
+ * how it goes, line by line.
  */
-import { closeSync, existsSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { Lock } from "../../assembly/wire/linux.ts";
 import { flock } from "../../host/linux/libc.ts";
@@ -11,6 +11,7 @@ import { start } from "../helpers/process.ts";
 import { packageRoot, programPath } from "../helpers/root.ts";
 import { type Era, kernelOf } from "./debian.ts";
 import { boot } from "./guest.ts";
+import type { Results } from "./rivals/round.ts";
 import { rootArchive } from "./root.ts";
 import { cache } from "./tools.ts";
 import { udevArchive, udevSuites } from "./udevs.ts";
@@ -40,62 +41,48 @@ export const defaultTests: readonly string[] = [
   "e2e/zram",
 ];
 
+/** What one guest does. */
+export type Work = Tests | Rivals;
+
+interface Tests {
+  readonly what: "tests";
+  /** parts of names of test files */
+  readonly tests: readonly string[];
+}
+
+interface Rivals {
+  readonly what: "rivals" | "locks";
+  /** attaches beside each rival */
+  readonly count: number;
+  /** part of the names of the rivals */
+  readonly beside: string;
+}
+
 const rivalsPath = "build/test/kernels/rivals/main.js";
-const table = "/tmp/results/rivals.json";
+const table = "rivals.json";
 /** An emulated processor is about so much slower. */
 const slowness = 15;
 const deadlineMs = 60 * 60_000;
 const replayMs = 600_000;
 
-export interface Work {
-  /** parts of names of test files */
-  readonly tests: readonly string[];
-  /** attaches beside each rival */
-  readonly count: number;
-  /** what is measured so */
-  readonly measured: "rivals" | "locks";
-  /** part of the names of the rivals */
-  readonly beside: string;
-}
-
-/** What was measured beside rivals in the latest run with a kernel; not there where nothing was. */
-export function resultsOf(era: Era): string {
-  return join(cache, `run-${era}`, "results/rivals.json");
-}
-
 /** Whether all went well. */
-export async function testKernel(
-  era: Era,
-  packageArchive: string,
-  { tests, count, measured, beside }: Work,
-): Promise<boolean> {
-  const say = (line: string) => console.log(`${era.padEnd(5)}${line}`);
-  const directory = join(cache, `run-${era}`);
+export async function testKernel(era: Era, packageArchive: string, work: Work): Promise<boolean> {
+  const { what } = work;
+  const say = (line: string) => console.log(`${era.padEnd(5)}${what.padEnd(7)}${line}`);
+  const directory = directoryOf(era, work);
   const lock = openSync(`${directory}.lock`, "w");
   if (flock(lock, Lock.LOCK_EX | Lock.LOCK_NB) < 0) {
     say("FAIL another run is at work with this kernel");
     return false;
   }
-  const script = [
-    `export DISKSEQ_TEST_SLOWNESS=${slowness}`,
-    // One thread beside the main one, not four: it compiles no slower on two processors, and code
-    // that others write while it runs is what emulators are bad at.
-    "export NODE_OPTIONS=--v8-pool-size=1",
-    "export DISKSEQ_TEST_TRACES=/tmp/results/traces",
-    "failed=0",
-    ...(tests.length > 0 ? [`node build/test/run.js ${tests.join(" ")} || failed=1`] : []),
-    "export DISKSEQ_TRACE=$DISKSEQ_TEST_TRACES/rivals",
-    "mkdir -p $DISKSEQ_TRACE",
-    ...(count > 0
-      ? [`node ${rivalsPath} ${count} ${table} ${measured} '${beside}' || failed=1`]
-      : []),
-    "exit $failed",
-  ];
-  const udevs = count > 0 ? udevSuites.map(udevArchive) : [];
   const { status, release, bootedMs, tookMs } = await boot({
     kernel: kernelOf(era),
-    archives: [rootArchive, ...udevs, packageArchive],
-    script: `${script.join("\n")}\n`,
+    archives: [
+      rootArchive,
+      ...(what === "tests" ? [] : udevSuites.map(udevArchive)),
+      packageArchive,
+    ],
+    script: scriptOf(work),
     directory,
     deadlineMs,
     onLine: (line) => {
@@ -112,6 +99,35 @@ export async function testKernel(
   closeSync(lock);
   say(`${isWell ? "ok  " : "FAIL"} Linux ${release ?? era}: ${times}${ended}${logs}`);
   return isWell;
+}
+
+/** What the latest such run with a kernel measured; undefined where that was nothing. */
+export function resultsOf(era: Era, work: Work): Results | undefined {
+  const path = join(directoryOf(era, work), "results", table);
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+}
+
+function directoryOf(era: Era, { what }: Work): string {
+  return join(cache, `run-${era}-${what}`);
+}
+
+function scriptOf(work: Work): string {
+  const traces = "/tmp/results/traces";
+  const lines = [
+    `export DISKSEQ_TEST_SLOWNESS=${slowness}`,
+    // One thread beside the main one, not four: it compiles no slower on two processors, and code
+    // that others write while it runs is what emulators are bad at.
+    "export NODE_OPTIONS=--v8-pool-size=1",
+  ];
+  if (work.what === "tests") {
+    lines.push(`export DISKSEQ_TEST_TRACES=${traces}`);
+    lines.push(`exec node build/test/run.js ${work.tests.join(" ")}`);
+  } else {
+    lines.push(`export DISKSEQ_TRACE=${traces}`, `mkdir ${traces}`);
+    const { what, count, beside } = work;
+    lines.push(`exec node ${rivalsPath} ${count} /tmp/results/${table} ${what} '${beside}'`);
+  }
+  return `${lines.join("\n")}\n`;
 }
 
 /** All that was recorded; something was. */
