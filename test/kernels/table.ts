@@ -6,7 +6,7 @@ import type { Results, Row } from "./rivals/round.ts";
 
 const heads = ["kernel", "rival", "losetup", "reference split", "diskseq"] as const;
 
-/** Markdown: how many of so many attaches flapped, diskseq's of all its ways together. */
+/** Markdown: which part of so many attaches flapped, diskseq's of all its ways together. */
 export function tableOf(results: readonly Results[]): string {
   const lines = results.flatMap(({ kernel, rows }) =>
     [...new Set(rows.map(({ rival }) => rival))].map((rival) => {
@@ -22,13 +22,19 @@ export function tableOf(results: readonly Results[]): string {
   return all.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-/** Of attaches that came about. */
+/** Of attaches that came about: flaps, and what else went wrong. */
 function spell(rows: readonly Row[]): string {
   const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + of(row), 0);
   const attached = sum(({ attaches, failed }) => attaches - failed);
   if (attached === 0) return "";
-  const percent = (100 * sum(({ flaps }) => flaps)) / attached;
-  // One of a thousand is not none.
-  const digits = percent > 0 && percent < 1 ? 1 : 0;
-  return `${percent.toFixed(digits)} % of ${attached}`;
+  const percent = (count: number): string => {
+    const share = (100 * count) / attached;
+    // One of a thousand is not none.
+    return `${share.toFixed(share > 0 && share < 1 ? 1 : 0)} %`;
+  };
+  const wrong = (["missing", "stale", "left"] as const).map((what) => {
+    const count = sum((row) => row[what]);
+    return count === 0 ? "" : `, ${percent(count)} ${what}`;
+  });
+  return `${percent(sum(({ flaps }) => flaps))} of ${attached}${wrong.join("")}`;
 }
